@@ -1,0 +1,201 @@
+"""The stages that follow a model's graph: from residuals to one score a window.
+
+All take a batch of B windows in time order within each device. `device` says which
+row of the constants and of the running state a window uses. A *track* is one way of
+looking at the residual (raw, whitened, of another branch); T of them run side by side.
+"""
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["combine_log1p", "mean_of_largest", "smooth", "standardise", "whiten"]
+
+Floats = NDArray[np.float32]
+
+
+def whiten(
+    residual: Floats, device: NDArray[np.int64], phi: Floats, last: Floats
+) -> Floats:
+    """What the residual holds beyond its own past: r_t - phi * r_(t-1), per signal.
+
+    Args:
+        residual: Signed residuals, shape (B, C), finite.
+        device: Row of `phi` and `last` for each window, shape (B,).
+        phi: First-order autocorrelation, 0..1, shape (D, C).
+        last: The device's previous residual, shape (D, C), NaN before the first; updated.
+
+    Returns:
+        Shape (B, C). A device's first residual is passed on as it is.
+
+    Raises:
+        ValueError: Shapes do not fit or a device is unknown.
+    """
+    _check(device, phi.shape[0], residual.shape[0])
+    if residual.ndim != 2 or phi.shape != last.shape or phi.shape[1] != residual.shape[1]:
+        raise ValueError("residual must be (B, C), phi and last (D, C)")
+    out = np.empty_like(residual)
+    _whiten(residual, device, phi, last, out)
+    return out
+
+
+def standardise(
+    tracks: Floats, device: NDArray[np.int64], mean: Floats, deviation: Floats
+) -> Floats:
+    """Size of each residual in deviations from its healthy mean: (|r| - mean) / deviation.
+
+    Args:
+        tracks: Signed residuals, shape (B, T, C).
+        device: Shape (B,).
+        mean: Mean of |r| in healthy time, shape (D, T, C).
+        deviation: Its standard deviation, floored, > 0, shape (D, T, C).
+
+    Returns:
+        Shape (B, T, C); 0 is the healthy mean.
+
+    Raises:
+        ValueError: Shapes do not fit, a device is unknown or a deviation is not positive.
+    """
+    _check(device, mean.shape[0], tracks.shape[0])
+    if tracks.ndim != 3 or mean.shape != deviation.shape or mean.shape[1:] != tracks.shape[1:]:
+        raise ValueError("tracks must be (B, T, C), mean and deviation (D, T, C)")
+    if not (deviation > 0).all():
+        raise ValueError("deviation must be positive")
+    out = np.empty_like(tracks)
+    _standardise(tracks, device, mean, deviation, out)
+    return out
+
+
+def mean_of_largest(tracks: Floats, k: int) -> Floats:
+    """Mean of the `k` largest signals of each track, (B, T, C) -> (B, T).
+
+    Raises:
+        ValueError: `tracks` is not (B, T, C) or `k` is not in 1..C.
+    """
+    if tracks.ndim != 3 or not 1 <= k <= tracks.shape[2]:
+        raise ValueError(f"tracks must be (B, T, C) and k in 1..C, got {tracks.shape}, {k}")
+    out = np.empty(tracks.shape[:2], np.float32)
+    _mean_of_largest(tracks, k, out)
+    return out
+
+
+def smooth(
+    scores: Floats,
+    device: NDArray[np.int64],
+    scale: Floats,
+    alpha: float,
+    average: Floats,
+) -> Floats:
+    """The larger of a score and its moving average, each by its own healthy level.
+
+    max(s / scale[0], a / scale[1]) with a += alpha * (s - a): a spike shows at once and
+    a small lasting rise shows too.
+
+    Args:
+        scores: Shape (B, T).
+        device: Shape (B,).
+        scale: Healthy levels of score and average, > 0, shape (D, T, 2).
+        alpha: Weight of the newest score in the average, 0 < alpha <= 1.
+        average: Running averages, shape (D, T), NaN before the first score; updated.
+
+    Returns:
+        Shape (B, T).
+
+    Raises:
+        ValueError: Shapes do not fit, a device is unknown or a constant is out of range.
+    """
+    _check(device, scale.shape[0], scores.shape[0])
+    if scores.ndim != 2 or scale.shape != (*average.shape, 2) or average.shape[1] != scores.shape[1]:
+        raise ValueError("scores must be (B, T), scale (D, T, 2), average (D, T)")
+    if not 0 < alpha <= 1 or not (scale > 0).all():
+        raise ValueError("alpha must be in (0, 1] and scale positive")
+    out = np.empty_like(scores)
+    _smooth(scores, device, scale, np.float32(alpha), average, out)
+    return out
+
+
+def combine_log1p(scores: Floats) -> Floats:
+    """One score from T tracks, (B, T) -> (B, 1): the mean of log(1 + s), s >= 0.
+
+    Raises:
+        ValueError: `scores` is not (B, T) with T >= 1.
+    """
+    if scores.ndim != 2 or scores.shape[1] < 1:
+        raise ValueError(f"scores must be (B, T), got {scores.shape}")
+    return np.log1p(np.maximum(scores, 0)).mean(axis=1, keepdims=True, dtype=np.float32)
+
+
+def _check(device: NDArray[np.int64], devices: int, rows: int) -> None:
+    if device.shape != (rows,):
+        raise ValueError(f"device must be ({rows},), got {device.shape}")
+    if rows and not (0 <= device.min() and device.max() < devices):
+        raise ValueError(f"device must be in 0..{devices - 1}")
+
+
+@numba.njit(cache=True, nogil=True)
+def _whiten(
+    residual: Floats, device: NDArray[np.int64], phi: Floats, last: Floats, out: Floats
+) -> None:
+    for b in range(residual.shape[0]):
+        d = device[b]
+        for c in range(residual.shape[1]):
+            r = residual[b, c]
+            before = last[d, c]
+            out[b, c] = r if np.isnan(before) else r - phi[d, c] * before
+            last[d, c] = r
+
+
+@numba.njit(cache=True, nogil=True)
+def _standardise(
+    tracks: Floats,
+    device: NDArray[np.int64],
+    mean: Floats,
+    deviation: Floats,
+    out: Floats,
+) -> None:
+    for b in range(tracks.shape[0]):
+        d = device[b]
+        for t in range(tracks.shape[1]):
+            for c in range(tracks.shape[2]):
+                out[b, t, c] = (abs(tracks[b, t, c]) - mean[d, t, c]) / deviation[d, t, c]
+
+
+@numba.njit(cache=True, nogil=True)
+def _mean_of_largest(tracks: Floats, k: int, out: Floats) -> None:
+    # k is a handful: insertion into a sorted list of k beats sorting the whole row.
+    largest = np.empty(k, np.float32)
+    for b in range(tracks.shape[0]):
+        for t in range(tracks.shape[1]):
+            largest[:] = -np.inf
+            for c in range(tracks.shape[2]):
+                value = tracks[b, t, c]
+                if value <= largest[k - 1]:
+                    continue
+                at = k - 1
+                while at > 0 and largest[at - 1] < value:
+                    largest[at] = largest[at - 1]
+                    at -= 1
+                largest[at] = value
+            total = np.float32(0.0)
+            for j in range(k):
+                total += largest[j]
+            out[b, t] = total / k
+
+
+@numba.njit(cache=True, nogil=True)
+def _smooth(
+    scores: Floats,
+    device: NDArray[np.int64],
+    scale: Floats,
+    alpha: np.float32,
+    average: Floats,
+    out: Floats,
+) -> None:
+    for b in range(scores.shape[0]):
+        d = device[b]
+        for t in range(scores.shape[1]):
+            s = scores[b, t]
+            a = average[d, t]
+            a = s if np.isnan(a) else a + alpha * (s - a)
+            average[d, t] = a
+            out[b, t] = max(s / scale[d, t, 0], a / scale[d, t, 1])
