@@ -14,9 +14,7 @@ __all__ = ["combine_log1p", "mean_of_largest", "smooth", "standardise", "whiten"
 Floats = NDArray[np.float32]
 
 
-def whiten(
-    residual: Floats, device: NDArray[np.int64], phi: Floats, last: Floats
-) -> Floats:
+def whiten(residual: Floats, device: NDArray[np.int64], phi: Floats, last: Floats) -> Floats:
     """What the residual holds beyond its own past: r_t - phi * r_(t-1), per signal.
 
     Args:
@@ -105,7 +103,11 @@ def smooth(
         ValueError: Shapes do not fit, a device is unknown or a constant is out of range.
     """
     _check(device, scale.shape[0], scores.shape[0])
-    if scores.ndim != 2 or scale.shape != (*average.shape, 2) or average.shape[1] != scores.shape[1]:
+    if (
+        scores.ndim != 2
+        or scale.shape != (*average.shape, 2)
+        or average.shape[1] != scores.shape[1]
+    ):
         raise ValueError("scores must be (B, T), scale (D, T, 2), average (D, T)")
     if not 0 < alpha <= 1 or not (scale > 0).all():
         raise ValueError("alpha must be in (0, 1] and scale positive")
@@ -122,7 +124,9 @@ def combine_log1p(scores: Floats) -> Floats:
     """
     if scores.ndim != 2 or scores.shape[1] < 1:
         raise ValueError(f"scores must be (B, T), got {scores.shape}")
-    return np.log1p(np.maximum(scores, 0)).mean(axis=1, keepdims=True, dtype=np.float32)
+    logs: Floats = np.log1p(np.maximum(scores, 0))
+    mean: Floats = np.mean(logs, axis=1, keepdims=True, dtype=np.float32)
+    return mean
 
 
 def _check(device: NDArray[np.int64], devices: int, rows: int) -> None:
