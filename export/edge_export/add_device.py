@@ -83,6 +83,7 @@ def add_device(
         weights.restore(weights.append_head(old, weights.stack(alone)), window),
         msgspec.structs.replace(
             manifest,
+            version=f"{manifest.version}+{device}",
             devices=[*manifest.devices, device],
             threshold=msgspec.structs.replace(threshold, windows=fewest),
             provenance=_chained(

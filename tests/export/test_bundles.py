@@ -183,6 +183,7 @@ def test_a_new_device_leaves_the_others_as_they_were_bit_for_bit(
 ) -> None:
     new = add_device(bundle_folder, [newcomer], small, tmp_path / "four")
     assert new.manifest.devices == [*bundle.manifest.devices, "c-9"]
+    assert new.manifest.version == "1+c-9"
     old_weights, _ = to_onnx.weights_of(bundle.graphs[ONNX])
     new_weights, _ = to_onnx.weights_of(new.graphs[ONNX])
     assert old_weights.keys() == new_weights.keys()
