@@ -160,6 +160,20 @@ def test_a_bundle_replaces_a_bundle_and_nothing_else(tmp_path: Path, bundle_file
     assert read_bundle(out).manifest.name == "three"
 
 
+def test_what_the_bundle_cannot_be_is_refused_before_training(
+    tmp_path: Path,
+    recordings: list[Recording],
+    small: Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge_export.train.train", None)  # calling it would fail otherwise
+    (tmp_path / "mine").write_text("notes", "utf-8")
+    with pytest.raises(BundleError, match="exists and is not a bundle"):
+        train_bundle(recordings, small, tmp_path / "mine", Plan(name="fine"))
+    with pytest.raises(BundleError, match="name"):
+        train_bundle(recordings, small, tmp_path / "b", Plan(name="not fine"))
+
+
 def test_a_bundle_without_torchscript(
     tmp_path: Path, recordings: list[Recording], small: Config
 ) -> None:
