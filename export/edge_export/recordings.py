@@ -244,4 +244,9 @@ def _flush(grid: Grid) -> Iterator[Windows]:
 
 
 def _copy(due: Due, count: int) -> Windows:
-    return Windows(*(column[:count].copy() for column in due))
+    return Windows(
+        window=due.window[:count].copy(),
+        device=due.device[:count].copy(),
+        slot=due.slot[:count].copy(),
+        coverage=due.coverage[:count].copy(),
+    )
