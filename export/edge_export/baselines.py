@@ -2,8 +2,8 @@
 
 `const`, `var1` and `pca` are models in the agent's sense: they give what they observed and
 expected of the last step, and the same scorer, recipe and calibration do the rest. What a
-network adds is then what it adds to *them*. `iforest`, `random` and `always` score
-directly. All are fitted on healthy time alone, one device at a time.
+network adds is then what it adds to *them*. `iforest` and `random` score directly. All are
+fitted on healthy time alone, one device at a time.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
-from edge_export.recordings import Windows
+from edge_export.split import Split
 
-__all__ = ["LINEAR", "Direct", "Linear", "Scaling", "always", "fit_linear", "forest", "random"]
+__all__ = ["LINEAR", "Direct", "Linear", "Scaling", "fit_linear", "forest", "random"]
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
-Score = Callable[[Floats, Rows], Floats]
+Direct = Callable[[Floats, Rows], Floats]  # (B, W, C), (B,) -> scores (B,)
 
-CLIP = 3.0  # scaled units; cuts nothing of min-max scaled data but what is far outside
+CLIP = 3.0  # scaled units: three times the training range, so that only the absurd is cut
 EXPLAINED = 0.9  # share of the variance that the kept components hold
 RIDGE = 1e-2  # of the mean variance: signals of one machine are nearly collinear
 TREES = 100
@@ -29,27 +29,15 @@ TREES = 100
 
 @dataclass(frozen=True)
 class Scaling:
-    """Min-max scaling per device, by what was seen in healthy time."""
+    """The model's own scaling: the middle of the training range is 0, its width is 1."""
 
-    low: Floats  # (D, C)
-    span: Floats  # (D, C), > 0; 1 where a signal never moved
-
-    @classmethod
-    def fit(cls, seen: Windows, devices: int) -> "Scaling":
-        """Learn from the last steps of healthy windows.
-
-        Raises:
-            ValueError: A device has no window.
-        """
-        last = [_last(seen, d) for d in range(devices)]
-        low = np.stack([x.min(axis=0) for x in last])
-        span = np.stack([np.ptp(x, axis=0) for x in last])
-        return cls(low, np.where(span > 0, span, 1).astype(np.float32))
+    centre: Floats  # (D, C)
+    scale: Floats  # (D, C), > 0
 
     def apply(self, steps: Floats, device: Rows) -> Floats:
         """(B, W, C) in engineering units -> (B, W, C) in scaled units, within +-CLIP."""
-        low, span = self.low[device][:, np.newaxis], self.span[device][:, np.newaxis]
-        scaled: Floats = np.clip((steps - low) / span, -CLIP, CLIP).astype(np.float32)
+        centre, scale = self.centre[device][:, np.newaxis], self.scale[device][:, np.newaxis]
+        scaled: Floats = np.clip((steps - centre) / scale, -CLIP, CLIP).astype(np.float32)
         return scaled
 
 
@@ -89,67 +77,49 @@ class Linear:
         return steps[:, 1:], expected[:, np.newaxis]
 
 
-@dataclass(frozen=True)
-class Direct:
-    """A detector that gives a score without a residual."""
-
-    name: str
-    score: Score  # (B, W, C), (B,) -> (B,)
-
-
-def fit_linear(name: str, seen: Windows, devices: int) -> Linear:
-    """One of LINEAR, fitted on healthy windows.
+def fit_linear(name: str, parts: Split) -> Linear:
+    """One of LINEAR, fitted on the part of healthy time to learn from.
 
     Raises:
-        ValueError: There is no such baseline, or a device has fewer than two windows.
+        ValueError: There is no such baseline.
     """
     if name not in LINEAR:
         raise ValueError(f"no baseline {name!r}; there are {', '.join(LINEAR)}")
-    scaling = Scaling.fit(seen, devices)
-    parts = []
-    for d in range(devices):
-        mine = seen.device == d
-        if np.count_nonzero(mine) < 2:  # noqa: PLR2004 - a variance needs two
-            raise ValueError(f"device {d} has {np.count_nonzero(mine)} healthy windows")
-        steps = scaling.apply(seen.window[mine, -2:], seen.device[mine]).astype(np.float64)
-        parts.append(LINEAR[name](steps[:, 0], steps[:, 1]))
-    bias, before, now = (np.stack(part).astype(np.float32) for part in zip(*parts, strict=True))
+    scaling = Scaling(parts.centre, parts.scale)
+    fitted = []
+    for d in range(len(parts.devices)):
+        mine = parts.fit.device == d
+        steps = scaling.apply(parts.fit.window[mine, -2:], parts.fit.device[mine])
+        fitted.append(LINEAR[name](steps[:, 0].astype(np.float64), steps[:, -1].astype(np.float64)))
+    bias, before, now = (np.stack(part).astype(np.float32) for part in zip(*fitted, strict=True))
     return Linear(scaling, bias, before, now)
 
 
-def forest(seen: Windows, devices: int, seed: int) -> Direct:
+def forest(parts: Split, seed: int) -> Direct:
     """Isolation Forest (Liu et al., ICDM 2008) on the last step, one a device.
 
-    Raises:
-        ValueError: A device has no window.
+    Its score is taken beyond the healthy median, so that a ratio to a threshold means something.
     """
-    scaling = Scaling.fit(seen, devices)
-    trees = [
-        IsolationForest(n_estimators=TREES, random_state=seed).fit(
-            scaling.apply(seen.window[seen.device == d, -1:], seen.device[seen.device == d])[:, 0]
-        )
-        for d in range(devices)
-    ]
+    scaling = Scaling(parts.centre, parts.scale)
+    last = scaling.apply(parts.fit.window[:, -1:], parts.fit.device)[:, 0]
+    own = [last[parts.fit.device == d] for d in range(len(parts.devices))]
+    trees = [IsolationForest(n_estimators=TREES, random_state=seed).fit(x) for x in own]
+    usual = [np.median(-tree.score_samples(x)) for tree, x in zip(trees, own, strict=True)]
 
     def score(window: Floats, device: Rows) -> Floats:
         last = scaling.apply(window[:, -1:], device)[:, 0]
         out = np.empty(device.size, np.float32)
         for d in np.unique(device):
-            out[device == d] = -trees[d].score_samples(last[device == d])
+            out[device == d] = -trees[d].score_samples(last[device == d]) - usual[d]
         return out
 
-    return Direct("iforest", score)
+    return score
 
 
 def random(seed: int) -> Direct:
     """Noise: what any figure must exceed to mean something."""
     rng = np.random.default_rng(seed)
-    return Direct("random", lambda _window, device: rng.random(device.size, np.float32))
-
-
-def always() -> Direct:
-    """Alarms all the time: what an event-wise figure must exceed."""
-    return Direct("always", lambda _window, device: np.ones(device.size, np.float32))
+    return lambda _window, device: rng.random(device.size, np.float32)
 
 
 Parts = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
@@ -185,10 +155,3 @@ LINEAR: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], Parts]] =
     "var1": _var1,
     "const": _const,
 }
-
-
-def _last(seen: Windows, device: int) -> Floats:
-    last: Floats = seen.window[seen.device == device, -1]
-    if not len(last):
-        raise ValueError(f"device {device} has no healthy window")
-    return last

@@ -1,0 +1,269 @@
+"""A bundle and the detectors that it must beat, on recordings with labels.
+
+Everything learns from the first part of the training recordings and is calibrated on
+their held-out rest, as the bundle was; labels are read here, for the figures alone. Test
+recordings follow training ones, so that every running value is warm when they begin:
+windows go through the agent's grid, scorer and alarm rule in one pass.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_anomaly.bundle import Bundle
+from edge_anomaly.errors import RecordingError
+from edge_anomaly.ports import Model
+from edge_export import metrics
+from edge_export.detectors import REFERENCES, Scored, by_bundle, references
+from edge_export.persistence import Hysteresis
+from edge_export.recordings import (
+    Recording,
+    Slicing,
+    Windows,
+    cut,
+    digest,
+    labels_of,
+    signals_of,
+    windows,
+)
+from edge_export.rootcause import Hits, chance, hits
+from edge_export.split import Split, split
+from edge_export.vus import BUFFER, vus_pr
+
+__all__ = ["Evaluation", "Figures", "Setting", "evaluate"]
+
+Flags = NDArray[np.bool_]
+Figures = dict[str, float]  # metric: value
+
+FEW_EVENTS = 5  # below it one event more or less moves recall by over a fifth
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What decides the figures beside bundle and recordings; every report prints it."""
+
+    buffer: int = BUFFER  # of VUS-PR, samples
+    seed: int = 0  # of the forest and of the random score
+    held_out: float = 0.2  # last share of training time: calibrates every detector
+    alarm: Hysteresis = field(default_factory=Hysteresis)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of each detector on each device."""
+
+    family: str  # the bundle's
+    devices: tuple[str, ...]
+    figures: Mapping[tuple[str, str], Figures]  # by (device, detector)
+    setting: Setting
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """The bundle's family, then the references."""
+        return (self.family, *(name for name in REFERENCES if name != self.family))
+
+    def values(self, detector: str, metric: str) -> list[float]:
+        """One value a device, NaN where there is none."""
+        return [self.figures[d, detector].get(metric, float("nan")) for d in self.devices]
+
+    def mean(self, detector: str, metric: str) -> float:
+        """Mean over the devices that have the figure; NaN when none has."""
+        values = [value for value in self.values(detector, metric) if not np.isnan(value)]
+        return fmean(values) if values else float("nan")
+
+    def lead(self, other: str, metric: str) -> tuple[float, float]:
+        """By how much the bundle exceeds `other`, paired by device: mean and standard error."""
+        gain = np.subtract(self.values(self.family, metric), self.values(other, metric))
+        error = gain.std(ddof=1) / gain.size**0.5 if gain.size > 1 else np.nan
+        return float(gain.mean()), float(error)
+
+
+def evaluate(
+    bundle: Bundle,
+    model: Model,
+    train: Sequence[Recording],
+    test: Sequence[Recording],
+    setting: Setting,
+) -> Evaluation:
+    """Score the test recordings with the bundle and with every reference.
+
+    Args:
+        bundle: What to judge.
+        model: Its graph, loaded.
+        train: Healthy time that the bundle was trained on.
+        test: What follows it, labelled.
+        setting: The rest.
+
+    Raises:
+        RecordingError: Recordings lack the bundle's devices or signals or are too short, or a
+            device's labels are all alike, so that no figure means anything.
+    """
+    manifest = bundle.manifest
+    tested = dict.fromkeys(recording.device for recording in test)
+    devices = [device for device in manifest.devices or tested if device in tested]
+    mine = [
+        [recording for recording in recordings if recording.device in devices]
+        for recordings in (train, test)
+    ]
+    for recordings in mine:
+        _check(bundle, devices, recordings)
+    slicing = Slicing(max(2, bundle.window), manifest.period_ns, min_coverage=manifest.min_coverage)
+    parts = split(mine[0], slicing, held_out=setting.held_out, known=bundle.calibration["scale"])
+    seen, later = _windows(parts, mine[0], mine[1], slicing)
+    rows = [manifest.devices.index(d) if manifest.devices else 0 for d in parts.devices]
+    scored = {
+        manifest.family: by_bundle(bundle, model, seen, np.array(rows)),
+        **references(bundle, parts, seen, setting.seed),
+    }
+    label = labels_of(seen, mine[1], parts.devices, manifest.period_ns)
+    figures: dict[tuple[str, str], Figures] = {}
+    for d, device in enumerate(parts.devices):
+        own = seen.device == d
+        for name, all_scored in scored.items():
+            try:
+                figures[device, name] = _figures(
+                    all_scored[own], label[own], later[own], manifest.period_ns / 1e9, setting
+                )
+            except ValueError as exc:
+                raise RecordingError(f"{device}: {name}: {exc}") from exc
+            of_device = [recording for recording in mine[1] if recording.device == device]
+            blamed = _blame(name, all_scored[own], seen[own], of_device, manifest.period_ns)
+            figures[device, name] |= blamed
+    found = Evaluation(manifest.family, parts.devices, figures, setting)
+    return replace(found, warnings=tuple(_warnings(found, bundle, mine[0], label[later])))
+
+
+def _check(bundle: Bundle, devices: Sequence[str], recordings: Sequence[Recording]) -> None:
+    if not devices:
+        raise RecordingError(f"no test recording is of {', '.join(bundle.manifest.devices)}")
+    missing = [device for device in devices if device not in {r.device for r in recordings}]
+    if missing:
+        raise RecordingError(f"no training recording of {', '.join(missing)}")
+    if list(signals_of(recordings)) != bundle.signals:
+        raise RecordingError(
+            f"the recordings have the signals {', '.join(signals_of(recordings))}; "
+            f"the bundle's are {', '.join(bundle.signals)}"
+        )
+
+
+def _windows(
+    parts: Split, train: Sequence[Recording], test: Sequence[Recording], slicing: Slicing
+) -> tuple[Windows, Flags]:
+    """Held-out windows and those of the test, in time order, and which are of the test."""
+    period = slicing.period_ns
+    border = [
+        int(parts.held.slot[parts.held.device == d].min()) - slicing.window + 1
+        for d in range(len(parts.devices))
+    ]
+    start = np.array(
+        [
+            min(int(recording.t_ns[0]) for recording in test if recording.device == device)
+            for device in parts.devices
+        ]
+    )
+    warm = [
+        cut(recording, border[parts.devices.index(recording.device)] * period, start.max())
+        for recording in train
+    ]
+    seen = windows(
+        [recording for recording in (*warm, *test) if recording.t_ns.size],
+        slicing,
+        parts.devices,
+        parts.fill,
+    )
+    return seen, seen.slot >= start[seen.device] // period
+
+
+def _figures(
+    scored: Scored, label: Flags, later: Flags, period_s: float, setting: Setting
+) -> Figures:
+    """Every measure of one detector on one device's windows, those of the test being `later`."""
+    label, score = label[later], scored.score[later].astype(np.float64)
+    deployed = metrics.at_threshold(
+        label, setting.alarm.alarms(scored.ratio)[later], period_s=period_s, gap=1
+    )
+    pointwise = metrics.at_threshold(label, scored.ratio[later] > 1, period_s=period_s)
+    return {
+        "ap": metrics.average_precision(label, score),
+        "vus_pr": vus_pr(label, score, setting.buffer),
+        **_deployed(deployed),
+        **{f"pointwise_{key}": value for key, value in _deployed(pointwise).items()},
+        "best_f1": metrics.best_f1(label, score),
+        "pa_f1": metrics.point_adjusted_f1(label, score),
+    }
+
+
+def _deployed(found: metrics.Deployed) -> Figures:
+    return {
+        "events": found.events,
+        "detected": found.detected,
+        "recall": found.recall,
+        "precision": found.precision,
+        "event_f1": found.f1,
+        "episodes": found.episodes,
+        "false_alarms_per_day": found.false_per_day,
+        "alarm_rate": found.alarm_rate,
+        "delay_s": found.delay_s,
+    }
+
+
+def _blame(
+    name: str, scored: Scored, seen: Windows, test: Sequence[Recording], period_ns: int
+) -> Figures:
+    """Mean root-cause hits over the events whose causes are known, where a detector can tell."""
+    found: list[Hits] = []
+    for recording in test:
+        for cause in recording.causes or ():
+            blamed = np.isin(recording.signals, cause.signals)
+            inside = (seen.slot * period_ns < cause.end_ns) & (
+                (seen.slot + 1) * period_ns > cause.start_ns
+            )
+            if name == "random":
+                found.append(chance(blamed.size, int(blamed.sum())))
+            elif scored.deviation is not None and inside.any():
+                found.append(hits(scored.deviation[inside], blamed))
+    if not found:
+        return {}
+    return {f"hit_{key}": fmean(asdict(h)[key] for h in found) for key in asdict(found[0])}
+
+
+def _warnings(
+    found: Evaluation, bundle: Bundle, train: Sequence[Recording], label: Flags
+) -> Iterator[str]:
+    """Where a figure means little, in plain words."""
+    manifest = bundle.manifest
+    if digest(train) != manifest.provenance.data_sha256:
+        yield (
+            "the bundle was trained on other recordings than the references: its figures and "
+            "theirs do not compare"
+        )
+    few = [d for d in found.devices if found.figures[d, "always"]["events"] < FEW_EVENTS]
+    if few:
+        yield f"{', '.join(few)}: fewer than {FEW_EVENTS} events, recall moves in large steps"
+    rule = manifest.threshold
+    if rule.rule == "quantile" and rule.windows * (1 - rule.parameter) < FEW_EVENTS:
+        yield (
+            f"the threshold is the {rule.parameter:g} quantile of {rule.windows} windows: about "
+            f"{rule.windows * (1 - rule.parameter):.1f} of them decide it"
+        )
+    spans = metrics.spans(label)
+    usual = float(np.median(spans[:, 1] - spans[:, 0]))
+    if found.setting.buffer > 2 * usual:
+        yield (
+            f"VUS-PR with a buffer of {found.setting.buffer} samples judges the neighbourhood of "
+            f"events more than the events: half of them last {usual:g} samples or less"
+        )
+    for metric, title in (("ap", "AP"), ("vus_pr", "VUS-PR")):
+        for other in ("const", "var1", "pca"):
+            if other == found.family:
+                continue
+            gain, error = found.lead(other, metric)
+            if not gain > 2 * error:
+                yield (
+                    f"{found.family} does not beat {other} in {title} beyond chance: "
+                    f"{gain:+.3f}, standard error {error:.3f} over {len(found.devices)} devices"
+                )
