@@ -111,14 +111,19 @@ def evaluate(
     ]
     for recordings in mine:
         _check(bundle, devices, recordings)
-    slicing = Slicing(max(2, bundle.window), manifest.period_ns, min_coverage=manifest.min_coverage)
+    hop = manifest.branches[0].hop
+    slicing = Slicing(
+        max(2, bundle.window), manifest.period_ns, hop, min_coverage=manifest.min_coverage
+    )
     parts = split(mine[0], slicing, held_out=setting.held_out, known=bundle.calibration["scale"])
     seen, later = _windows(parts, mine[0], mine[1], slicing)
     rows = [manifest.devices.index(d) if manifest.devices else 0 for d in parts.devices]
+    view = replace(seen, window=seen.window[:, -bundle.window :])  # a forecast may need one more
     scored = {
-        manifest.family: by_bundle(bundle, model, seen, np.array(rows)),
+        manifest.family: by_bundle(bundle, model, view, np.array(rows)),
         **references(bundle, parts, seen, setting.seed),
     }
+    step_s = manifest.period_ns * hop / 1e9
     label = labels_of(seen, mine[1], parts.devices, manifest.period_ns)
     figures: dict[tuple[str, str], Figures] = {}
     for d, device in enumerate(parts.devices):
@@ -126,7 +131,7 @@ def evaluate(
         for name, all_scored in scored.items():
             try:
                 figures[device, name] = _figures(
-                    all_scored[own], label[own], later[own], manifest.period_ns / 1e9, setting
+                    all_scored[own], label[own], later[own], step_s, setting
                 )
             except ValueError as exc:
                 raise RecordingError(f"{device}: {name}: {exc}") from exc
@@ -179,14 +184,14 @@ def _windows(
 
 
 def _figures(
-    scored: Scored, label: Flags, later: Flags, period_s: float, setting: Setting
+    scored: Scored, label: Flags, later: Flags, step_s: float, setting: Setting
 ) -> Figures:
     """Every measure of one detector on one device's windows, those of the test being `later`."""
     label, score = label[later], scored.score[later].astype(np.float64)
     deployed = metrics.at_threshold(
-        label, setting.alarm.alarms(scored.ratio)[later], period_s=period_s, gap=1
+        label, setting.alarm.alarms(scored.ratio)[later], period_s=step_s, gap=1
     )
-    pointwise = metrics.at_threshold(label, scored.ratio[later] > 1, period_s=period_s)
+    pointwise = metrics.at_threshold(label, scored.ratio[later] > 1, period_s=step_s)
     return {
         "ap": metrics.average_precision(label, score),
         "vus_pr": vus_pr(label, score, setting.buffer),
@@ -228,7 +233,7 @@ def _blame(
                 found.append(hits(scored.deviation[inside], blamed))
     if not found:
         return {}
-    return {f"hit_{key}": fmean(asdict(h)[key] for h in found) for key in asdict(found[0])}
+    return {key: fmean(asdict(h)[key] for h in found) for key in asdict(found[0])}
 
 
 def _warnings(
@@ -238,8 +243,8 @@ def _warnings(
     manifest = bundle.manifest
     if digest(train) != manifest.provenance.data_sha256:
         yield (
-            "the bundle was trained on other recordings than the references: its figures and "
-            "theirs do not compare"
+            "the bundle was not trained on exactly these training recordings, which the "
+            "references learnt from: its figures and theirs do not quite compare"
         )
     few = [d for d in found.devices if found.figures[d, "always"]["events"] < FEW_EVENTS]
     if few:

@@ -12,8 +12,8 @@ __all__ = ["Hits", "chance", "hits"]
 class Hits:
     """How well one event's causes were found, 0..1."""
 
-    top1: float  # the signal blamed most is a cause
-    top3: float  # one of the three blamed most is a cause
+    hit_top1: float  # the signal blamed most is a cause
+    hit_top3: float  # one of the three blamed most is a cause
     hit_100: float  # share of the causes among the first |causes| signals
     hit_150: float  # among half as many again
 
@@ -38,8 +38,8 @@ def hits(deviation: NDArray[np.floating], causes: NDArray[np.bool_]) -> Hits:
     blamed = causes[np.argsort(-deviation.mean(axis=0), kind="stable")]
     n = int(causes.sum())
     return Hits(
-        top1=float(blamed[0]),
-        top3=float(blamed[:3].any()),
+        hit_top1=float(blamed[0]),
+        hit_top3=float(blamed[:3].any()),
         hit_100=float(blamed[:n].sum() / n),
         hit_150=float(blamed[: n * 3 // 2].sum() / n),
     )
@@ -62,8 +62,8 @@ def chance(signals: int, causes: int) -> Hits:
     for drawn in range(min(3, signals)):
         missed *= max(0, others - drawn) / (signals - drawn)
     return Hits(
-        top1=causes / signals,
-        top3=1 - missed,
+        hit_top1=causes / signals,
+        hit_top3=1 - missed,
         hit_100=causes / signals,
         hit_150=min(causes * 3 // 2, signals) / signals,
     )
