@@ -108,6 +108,7 @@ def train_bundle(recordings: Sequence[Recording], config: Config, out: Path, pla
         replace(draft, threshold=threshold),
         constants,
         parts.held,
+        choose_golden(parts.held),
         torchscript=plan.torchscript,
     )
     return write_bundle(out, files)
@@ -126,6 +127,7 @@ def assemble(
     manifest: Manifest,
     constants: Mapping[str, NDArray[Any]],
     held: Windows,
+    golden: Windows,
     *,
     torchscript: bool,
 ) -> dict[str, bytes]:
@@ -135,7 +137,8 @@ def assemble(
         model: Trained.
         manifest: Complete but for graphs, digests and parity.
         constants: Arrays of calibration.npz.
-        held: Windows that verify, and of which the golden ones are taken.
+        held: Real windows of every device, to verify with.
+        golden: Those whose answers the bundle is to repeat wherever it is loaded.
         torchscript: Whether to add the TorchScript file.
 
     Raises:
@@ -153,9 +156,9 @@ def assemble(
         provenance=replace(said, metrics=said.metrics | parity),
     )
     runtime = OnnxModel.from_bytes(graphs[ONNX])
-    golden = record_golden(manifest, constants, runtime, choose_golden(held))
+    answered = record_golden(manifest, constants, runtime, golden)
     return pack(
-        manifest, {FILES[key]: content for key, content in graphs.items()}, constants, golden
+        manifest, {FILES[key]: content for key, content in graphs.items()}, constants, answered
     )
 
 

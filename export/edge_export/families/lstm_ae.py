@@ -171,7 +171,9 @@ def train(
                 bar.advance(task)
             losses.append(held_out_loss(model, held))
             bar.update(task, loss=losses[-1])
-            log.info("epoch %d of %d: held-out loss %.3g", epoch, config.epochs, losses[-1])
+            # On a terminal the bar says it.
+            level = logging.INFO if bar.disable else logging.DEBUG
+            log.log(level, "epoch %d/%d: held-out loss %.3g", epoch, config.epochs, losses[-1])
             if losses[-1] == min(losses):
                 best = [p.detach().clone() for p in parameters]
             elif losses.index(min(losses)) <= epoch - config.patience:
