@@ -7,7 +7,7 @@ from edge_export.persistence import Hysteresis
 
 
 def alarms(rule: Hysteresis, *ratio: float) -> list[int]:
-    return rule.alarms(np.array(ratio)).astype(int).tolist()
+    return [int(standing) for standing in rule.alarms(np.array(ratio))]
 
 
 RULE = Hysteresis(above=1.0, windows=3, below=0.8, quiet=2)
