@@ -79,7 +79,7 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     add(
         "--parameter",
         type=float,
-        help="the quantile (default 0.999) or the number of deviations (default 2)",
+        help="the quantile (default 0.995) or the number of deviations (default 2)",
     )
     add("--no-torchscript", action="store_true", help="leave the TorchScript file out")
     command.set_defaults(run=run)

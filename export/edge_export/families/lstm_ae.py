@@ -174,7 +174,7 @@ def train(
             # On a terminal the bar says it.
             level = logging.INFO if bar.disable else logging.DEBUG
             log.log(level, "epoch %d/%d: held-out loss %.3g", epoch, config.epochs, losses[-1])
-            if losses[-1] == min(losses):
+            if losses[-1] < min(losses[:-1]):
                 best = [p.detach().clone() for p in parameters]
             elif losses.index(min(losses)) <= epoch - config.patience:
                 break
