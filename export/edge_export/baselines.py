@@ -141,11 +141,16 @@ def _var1(before: NDArray[np.float64], now: NDArray[np.float64]) -> Parts:
 
 
 def _pca(_before: NDArray[np.float64], now: NDArray[np.float64]) -> Parts:
-    """Projection on the first components; what it leaves is the residual of SPE."""
+    """Projection on the first components; what it leaves is the residual of SPE.
+
+    One component is always left out: of unrelated signals 0.9 of the variance may be all of
+    them, and nothing would be left to see a fault by.
+    """
     centre = now.mean(axis=0)
     _, singular, axes = np.linalg.svd(now - centre, full_matrices=False)
     held = np.cumsum(singular**2)
     kept = int(np.searchsorted(held, EXPLAINED * held[-1])) + 1 if held[-1] > 0 else 0
+    kept = min(kept, now.shape[1] - 1)
     projection = axes[:kept].T @ axes[:kept]
     return centre - projection @ centre, np.zeros_like(projection), projection
 

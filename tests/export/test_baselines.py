@@ -89,6 +89,13 @@ def test_pca_leaves_what_scikit_learn_leaves() -> None:
     assert 1 <= peer.n_components_ < 6
 
 
+def test_pca_leaves_a_residual_even_of_unrelated_signals() -> None:
+    unrelated = [np.random.default_rng(0).uniform(size=(500, 3))]
+    seen = windows(unrelated)
+    observed, expected = fit_linear("pca", parts(unrelated)).run(seen.window, seen.device)
+    assert (observed - expected).std() > 0.1
+
+
 @pytest.mark.parametrize("name", LINEAR)
 def test_a_batch_of_many_devices_equals_each_on_its_own(name: str) -> None:
     seen = windows(NOISE)

