@@ -81,7 +81,8 @@ def table(rates: dict[tuple[str, int, int], list[float]]) -> str:
         "",
         INTRODUCTION,
         "",
-        f"{cpu()}; processor time of one thread, spinning off; median of {ROUNDS} interleaved rounds; seed {SEED}; "
+        f"{cpu()}; processor time, one thread, spinning off; "
+        f"median of {ROUNDS} interleaved rounds; seed {SEED}; "
         f"{datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
         + ", ".join(f"{name} {number}" for name, number in versions().items()),
         "",

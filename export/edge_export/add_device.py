@@ -18,7 +18,7 @@ from edge_anomaly.errors import BundleError, RecordingError
 from edge_export import to_onnx, weights
 from edge_export.calibrate import Rule, calibrate
 from edge_export.families.lstm_ae import Config, LstmAe, train
-from edge_export.package import choose_golden, read_bundle, write_bundle
+from edge_export.package import check_place, choose_golden, read_bundle, write_bundle
 from edge_export.provenance import provenance
 from edge_export.recordings import Recording, Slicing, Windows, signals_of
 from edge_export.split import Split, split
@@ -49,6 +49,7 @@ def add_device(
         RecordingError: The recordings do not do: other signals, several devices, a known one.
         ParityError: A graph does not answer as the model does; nothing was written.
     """
+    check_place(out)
     bundle = read_bundle(source)
     manifest = bundle.manifest
     device = _newcomer(manifest, recordings)
@@ -83,6 +84,7 @@ def add_device(
         weights.restore(weights.append_head(old, weights.stack(alone)), window),
         msgspec.structs.replace(
             manifest,
+            version=f"{manifest.version}+{device}",
             devices=[*manifest.devices, device],
             threshold=msgspec.structs.replace(threshold, windows=fewest),
             provenance=_chained(

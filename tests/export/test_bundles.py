@@ -160,6 +160,20 @@ def test_a_bundle_replaces_a_bundle_and_nothing_else(tmp_path: Path, bundle_file
     assert read_bundle(out).manifest.name == "three"
 
 
+def test_what_the_bundle_cannot_be_is_refused_before_training(
+    tmp_path: Path,
+    recordings: list[Recording],
+    small: Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge_export.train.train", None)  # calling it would fail otherwise
+    (tmp_path / "mine").write_text("notes", "utf-8")
+    with pytest.raises(BundleError, match="exists and is not a bundle"):
+        train_bundle(recordings, small, tmp_path / "mine", Plan(name="fine"))
+    with pytest.raises(BundleError, match="name"):
+        train_bundle(recordings, small, tmp_path / "b", Plan(name="not fine"))
+
+
 def test_a_bundle_without_torchscript(
     tmp_path: Path, recordings: list[Recording], small: Config
 ) -> None:
@@ -183,6 +197,7 @@ def test_a_new_device_leaves_the_others_as_they_were_bit_for_bit(
 ) -> None:
     new = add_device(bundle_folder, [newcomer], small, tmp_path / "four")
     assert new.manifest.devices == [*bundle.manifest.devices, "c-9"]
+    assert new.manifest.version == "1+c-9"
     old_weights, _ = to_onnx.weights_of(bundle.graphs[ONNX])
     new_weights, _ = to_onnx.weights_of(new.graphs[ONNX])
     assert old_weights.keys() == new_weights.keys()

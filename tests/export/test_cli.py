@@ -40,6 +40,7 @@ def test_train_then_add_a_device(
         (["train", "--data", "{tmp}/gone.csv", "--out", "{tmp}/b"], "gone.csv: not there"),
         (["train", "--data", "{tmp}/short.csv", "--out", "{tmp}/b"], "too short"),
         (["train", "--data", "asd", "--out", "{tmp}/b"], "download the folder"),
+        (["train", "--data", "x.csv", "--out", "{tmp}/b", "--parameter", "2"], "--parameter: a"),
         (
             [
                 "add-device",
@@ -92,9 +93,14 @@ def test_completion_is_printed(shell: str, capsys: pytest.CaptureFixture[str]) -
     assert "edge-export" in capsys.readouterr().out
 
 
-def test_an_unknown_option_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "words", [["--dta", "asd"], ["--window", "0"], ["--period", "-1"], ["--smooth", "nan"]]
+)
+def test_an_option_that_cannot_be_is_status_2(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as end:
-        main(["train", "--dta", "asd"])
+        main(["train", "--data", "asd", "--out", "b", *words])
     assert end.value.code == 2
     assert "usage" in capsys.readouterr().err
 

@@ -40,7 +40,7 @@ class Config:
     inner: int = 32  # units of the LSTM next to the latent
     latent: int = 16  # width of what the encoder says about a window
     clip: float = 3.0  # scaled values beyond +-clip are cut: one spike must not rule a window
-    stride: int = 2  # slots between training windows: neighbours teach nearly the same
+    stride: int = 2  # hops between training windows: neighbours teach nearly the same
     epochs: int = 8  # at most; held-out loss flattens after 5 to 8 on eight servers
     batch: int = 256  # windows of all devices together in a step
     learning_rate: float = 2e-3  # of Adam, falling to 0 along a half cosine
