@@ -56,18 +56,13 @@ def by_bundle(bundle: Bundle, model: Model, seen: Windows, row: Rows) -> Scored:
         seen: N windows, in time order within each device.
         row: Which row of the bundle's constants belongs to each device of `seen`.
     """
-    parts = []
-    for d, own in enumerate(row):
-        mine = np.flatnonzero(seen.device == d)
-        scorer = Scorer(bundle, model)  # a fresh one: devices may share a row
-        for rows in np.split(mine, range(BATCH, mine.size, BATCH)):
-            scores = scorer.score(seen.window[rows], np.full(rows.size, own))
-            parts.append((rows, scores))
-    order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+    scorer = Scorer(bundle, model)
+    batches = np.split(np.arange(len(seen)), range(BATCH, len(seen), BATCH))
+    parts = [scorer.score(seen.window[rows], row[seen.device[rows]]) for rows in batches]
     return Scored(
-        np.concatenate([scores.score for _, scores in parts])[order],
-        np.concatenate([scores.threshold for _, scores in parts])[order],
-        np.concatenate([scores.deviation for _, scores in parts])[order],
+        np.concatenate([part.score for part in parts]),
+        np.concatenate([part.threshold for part in parts]),
+        np.concatenate([part.deviation for part in parts]),
     )
 
 

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_anomaly.bundle import Bundle
+from edge_anomaly.config import Alarms
+from edge_anomaly.decision import Hysteresis
 from edge_anomaly.errors import RecordingError
 from edge_anomaly.ports import Model
 from edge_export import metrics
 from edge_export.detectors import REFERENCES, Scored, by_bundle, references
-from edge_export.persistence import Hysteresis
 from edge_export.recordings import (
     Recording,
     Slicing,
@@ -48,7 +49,7 @@ class Setting:
     buffer: int = BUFFER  # of VUS-PR, samples
     seed: int = 0  # of the forest and of the random score
     held_out: float = 0.2  # last share of training time: calibrates every detector
-    alarm: Hysteresis = field(default_factory=Hysteresis)
+    alarms: Alarms = field(default_factory=Alarms)  # when the agent raises and clears
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def evaluate(
     """
     manifest = bundle.manifest
     tested = dict.fromkeys(recording.device for recording in test)
-    devices = [device for device in manifest.devices or tested if device in tested]
+    devices = [device for device in manifest.devices if device in tested]
     mine = [
         [recording for recording in recordings if recording.device in devices]
         for recordings in (train, test)
@@ -117,7 +118,7 @@ def evaluate(
     )
     parts = split(mine[0], slicing, held_out=setting.held_out, known=bundle.calibration["scale"])
     seen, later = _windows(parts, mine[0], mine[1], slicing)
-    rows = [manifest.devices.index(d) if manifest.devices else 0 for d in parts.devices]
+    rows = [manifest.devices.index(device) for device in parts.devices]
     view = replace(seen, window=seen.window[:, -bundle.window :])  # a forecast may need one more
     scored = {
         manifest.family: by_bundle(bundle, model, view, np.array(rows)),
@@ -189,7 +190,7 @@ def _figures(
     """Every measure of one detector on one device's windows, those of the test being `later`."""
     label, score = label[later], scored.score[later].astype(np.float64)
     deployed = metrics.at_threshold(
-        label, setting.alarm.alarms(scored.ratio)[later], period_s=step_s, gap=1
+        label, _standing(scored, setting.alarms)[later], period_s=step_s, gap=1
     )
     pointwise = metrics.at_threshold(label, scored.ratio[later] > 1, period_s=step_s)
     return {
@@ -200,6 +201,16 @@ def _figures(
         "best_f1": metrics.best_f1(label, score),
         "pa_f1": metrics.point_adjusted_f1(label, score),
     }
+
+
+def _standing(scored: Scored, rules: Alarms) -> Flags:
+    """Whether the agent's alarm stands after each of a device's windows, (N,)."""
+    machine = Hysteresis(rules)
+    standing = np.zeros(scored.ratio.size, np.bool_)
+    for i, ratio in enumerate(scored.ratio.tolist()):
+        machine.step(ratio, t_ns=i)
+        standing[i] = machine.active
+    return standing
 
 
 def _deployed(found: metrics.Deployed) -> Figures:

@@ -10,10 +10,10 @@ import shtab
 from rich.console import Console
 
 from edge_anomaly.bundle import ONNX, Bundle
+from edge_anomaly.config import Alarms, Clear, Raise
 from edge_export import scoreboard
 from edge_export.evaluate import Setting, evaluate
 from edge_export.package import read_bundle
-from edge_export.persistence import Hysteresis
 from edge_export.sources import healthy, labelled
 from edge_export.verify import load
 from edge_export.vus import BUFFER
@@ -67,14 +67,14 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     add(
         "--raise-after",
         type=_positive,
-        default=usual.alarm.windows,
+        default=usual.alarms.raise_.windows,
         metavar="N",
         help="windows above",
     )
     add(
         "--clear-after",
         type=_positive,
-        default=usual.alarm.quiet,
+        default=usual.alarms.clear.windows,
         metavar="N",
         help="windows below",
     )
@@ -90,7 +90,9 @@ def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:
         buffer=arguments.buffer,
         seed=arguments.seed,
         held_out=arguments.held_out,
-        alarm=Hysteresis(windows=arguments.raise_after, quiet=arguments.clear_after),
+        alarms=Alarms(
+            raise_=Raise(windows=arguments.raise_after), clear=Clear(windows=arguments.clear_after)
+        ),
     )
     train, test = healthy(arguments.data), labelled(arguments.test or arguments.data)
     found = evaluate(
@@ -111,7 +113,7 @@ def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:
 
 def about(bundle: Bundle, setting: Setting) -> dict[str, str]:
     """What decides the figures, by name."""
-    manifest, alarm = bundle.manifest, setting.alarm
+    manifest, rules = bundle.manifest, setting.alarms
     return {
         "bundle": f"{manifest.name} {manifest.version} ({manifest.family}), {bundle.sha256[:12]}, "
         f"trained with seed {manifest.provenance.seed}",
@@ -119,8 +121,8 @@ def about(bundle: Bundle, setting: Setting) -> dict[str, str]:
         "to calibrate, no label in either",
         "threshold": f"{manifest.threshold.rule} {manifest.threshold.parameter:g} of "
         f"{manifest.threshold.windows} held-out windows",
-        "alarm": f"on after {alarm.windows} windows above {alarm.above:g}, off after "
-        f"{alarm.quiet} below {alarm.below:g} of the threshold",
+        "alarm": f"on after {rules.raise_.windows} windows above {rules.raise_.above:g}, off after "
+        f"{rules.clear.windows} below {rules.clear.below:g} of the threshold",
         "buffer": f"{setting.buffer} samples",
         "seed": str(setting.seed),
         "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),

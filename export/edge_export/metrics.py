@@ -173,7 +173,7 @@ def at_threshold(
         precision=float(label[alarm].mean()) if alarm.any() else 0.0,
         episodes=len(episode),
         false_episodes=false,
-        false_per_day=false / (np.count_nonzero(~label) * period_s / 86400),
+        false_per_day=false / float(np.count_nonzero(~label) * period_s / 86400),
         alarm_rate=float(alarm.mean()),
         delay_s=float(np.median(delay)) if delay else float("nan"),
     )
