@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AgentError as exc:
         sys.stderr.write(f"edge-export: {exc}\n")
         return 2
+    except KeyboardInterrupt:  # nothing was written: a bundle appears whole or not at all
+        return 130
     return 0
 
 

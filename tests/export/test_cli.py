@@ -105,6 +105,18 @@ def test_an_option_that_cannot_be_is_status_2(
     assert "usage" in capsys.readouterr().err
 
 
+def test_an_interrupted_training_leaves_nothing_behind(
+    tmp_path: Path, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edge_export.train.train", interrupt)
+    data = as_csv(tmp_path / "healthy.csv", recordings)
+    assert main(["train", "--data", data, "--out", str(tmp_path / "b"), *SIZES]) == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["healthy.csv"]
+
+
 def test_the_same_words_give_the_same_bytes(
     tmp_path: Path, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
