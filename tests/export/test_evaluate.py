@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from accuracy import servers
 from rich.console import Console
 
 from edge_anomaly.bundle import ONNX, Bundle, Threshold
@@ -330,3 +331,25 @@ def test_the_shipped_servers_bundle_keeps_its_figures() -> None:
     assert found.mean("lstm-ae", "false_alarms_per_day") < 1
     assert found.mean("random", "ap") < 0.06
     assert 0.1 < found.mean("const", "ap") < found.mean("var1", "ap")
+
+
+def test_the_accuracy_table_names_what_it_rests_on(found: Evaluation) -> None:
+    text = servers.report(found, {"seed": "7"})
+    assert "* seed: 7" in text
+    assert all(f"* {warning}" in text for warning in found.warnings)
+    for device in found.devices:
+        events = f"{len(FAULTS)} | {found.figures[device, 'lstm-ae']['ap']:.3f} |"
+        assert f"| {device} | {events}" in text
+
+
+def test_the_accuracy_table_says_what_to_download(
+    bundle_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("EDGE_DATA", str(tmp_path))
+    out = tmp_path / "table.md"
+    assert servers.main(["--bundle", str(bundle_folder), "--out", str(out)]) == 2
+    assert asd.MISSING in capsys.readouterr().err
+    assert not out.exists()
