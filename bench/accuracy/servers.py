@@ -18,8 +18,9 @@ from pathlib import Path
 from edge_anomaly.bundle import ONNX
 from edge_anomaly.errors import AgentError
 from edge_export import asd, scoreboard
-from edge_export.evaluate import Evaluation, Setting, evaluate
+from edge_export.evaluate import evaluate
 from edge_export.evaluate_command import about
+from edge_export.evaluation import Evaluation, Setting
 from edge_export.metrics import EPISODE_GAP
 from edge_export.package import read_bundle
 from edge_export.provenance import commit

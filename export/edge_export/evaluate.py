@@ -6,8 +6,8 @@ recordings follow training ones, so that every running value is warm when they b
 windows go through the agent's grid, scorer and alarm rule in one pass.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from statistics import fmean
 
 import numpy as np
@@ -19,68 +19,24 @@ from edge_anomaly.decision import Hysteresis
 from edge_anomaly.errors import RecordingError
 from edge_anomaly.ports import Model
 from edge_export import metrics
-from edge_export.detectors import REFERENCES, Scored, by_bundle, references
+from edge_export.detectors import Scored, by_bundle, references
+from edge_export.evaluation import Evaluation, Figures, Setting, caveats
 from edge_export.recordings import (
     Recording,
     Slicing,
     Windows,
     cut,
-    digest,
     labels_of,
     signals_of,
     windows,
 )
 from edge_export.rootcause import Hits, chance, hits
 from edge_export.split import Split, split
-from edge_export.vus import BUFFER, vus_pr
+from edge_export.vus import vus_pr
 
-__all__ = ["Evaluation", "Figures", "Setting", "evaluate"]
+__all__ = ["evaluate"]
 
 Flags = NDArray[np.bool_]
-Figures = dict[str, float]  # metric: value
-
-FEW_EVENTS = 5  # below it one event more or less moves recall by over a fifth
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What decides the figures beside bundle and recordings; every report prints it."""
-
-    buffer: int = BUFFER  # of VUS-PR, samples
-    seed: int = 0  # of the forest and of the random score
-    held_out: float = 0.2  # last share of training time: calibrates every detector
-    alarms: Alarms = field(default_factory=Alarms)  # when the agent raises and clears
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Figures of each detector on each device."""
-
-    family: str  # the bundle's
-    devices: tuple[str, ...]
-    figures: Mapping[tuple[str, str], Figures]  # by (device, detector)
-    setting: Setting
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def detectors(self) -> tuple[str, ...]:
-        """The bundle's family, then the references."""
-        return (self.family, *(name for name in REFERENCES if name != self.family))
-
-    def values(self, detector: str, metric: str) -> list[float]:
-        """One value a device, NaN where there is none."""
-        return [self.figures[d, detector].get(metric, float("nan")) for d in self.devices]
-
-    def mean(self, detector: str, metric: str) -> float:
-        """Mean over the devices that have the figure; NaN when none has."""
-        values = [value for value in self.values(detector, metric) if not np.isnan(value)]
-        return fmean(values) if values else float("nan")
-
-    def lead(self, other: str, metric: str) -> tuple[float, float]:
-        """By how much the bundle exceeds `other`, paired by device: mean and standard error."""
-        gain = np.subtract(self.values(self.family, metric), self.values(other, metric))
-        error = gain.std(ddof=1) / gain.size**0.5 if gain.size > 1 else np.nan
-        return float(gain.mean()), float(error)
 
 
 def evaluate(
@@ -140,7 +96,7 @@ def evaluate(
             blamed = _blame(name, all_scored[own], seen[own], of_device, manifest.period_ns)
             figures[device, name] |= blamed
     found = Evaluation(manifest.family, parts.devices, figures, setting)
-    return replace(found, warnings=tuple(_warnings(found, bundle, mine[0], label[later])))
+    return replace(found, warnings=tuple(caveats(found, bundle, mine[0], label[later])))
 
 
 def _check(bundle: Bundle, devices: Sequence[str], recordings: Sequence[Recording]) -> None:
@@ -245,41 +201,3 @@ def _blame(
     if not found:
         return {}
     return {key: fmean(asdict(h)[key] for h in found) for key in asdict(found[0])}
-
-
-def _warnings(
-    found: Evaluation, bundle: Bundle, train: Sequence[Recording], label: Flags
-) -> Iterator[str]:
-    """Where a figure means little, in plain words."""
-    manifest = bundle.manifest
-    if digest(train) != manifest.provenance.data_sha256:
-        yield (
-            "the bundle was not trained on exactly these training recordings, which the "
-            "references learnt from: its figures and theirs do not quite compare"
-        )
-    few = [d for d in found.devices if found.figures[d, "always"]["events"] < FEW_EVENTS]
-    if few:
-        yield f"{', '.join(few)}: fewer than {FEW_EVENTS} events, recall moves in large steps"
-    rule = manifest.threshold
-    if rule.rule == "quantile" and rule.windows * (1 - rule.parameter) < FEW_EVENTS:
-        yield (
-            f"the threshold is the {rule.parameter:g} quantile of {rule.windows} windows: about "
-            f"{rule.windows * (1 - rule.parameter):.1f} of them decide it"
-        )
-    spans = metrics.spans(label)
-    usual = float(np.median(spans[:, 1] - spans[:, 0]))
-    if found.setting.buffer > 2 * usual:
-        yield (
-            f"VUS-PR with a buffer of {found.setting.buffer} samples judges the neighbourhood of "
-            f"events more than the events: half of them last {usual:g} samples or less"
-        )
-    for metric, title in (("ap", "AP"), ("vus_pr", "VUS-PR")):
-        for other in ("const", "var1", "pca"):
-            if other == found.family:
-                continue
-            gain, error = found.lead(other, metric)
-            if not gain > 2 * error:
-                yield (
-                    f"{found.family} does not beat {other} in {title} beyond chance: "
-                    f"{gain:+.3f}, standard error {error:.3f} over {len(found.devices)} devices"
-                )

@@ -12,7 +12,8 @@ from rich.console import Console
 from edge_anomaly.bundle import ONNX, Bundle
 from edge_anomaly.config import Alarms, Clear, Raise
 from edge_export import scoreboard
-from edge_export.evaluate import Setting, evaluate
+from edge_export.evaluate import evaluate
+from edge_export.evaluation import Setting
 from edge_export.package import read_bundle
 from edge_export.sources import healthy, labelled
 from edge_export.verify import load

@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from edge_export.evaluate import Evaluation
+from edge_export.evaluation import Evaluation
 
 __all__ = ["COLUMNS", "ROOT_CAUSE", "markdown", "rows", "show", "to_csv", "to_json"]
 
@@ -37,6 +37,8 @@ ROOT_CAUSE: Columns = {
     "hit_150": ("HitRate@150", ".2f"),
 }
 MEAN = "mean"
+SPREAD = {"ap", "vus_pr"}  # shown with their standard error
+WIDE = 140  # characters that a table takes with headings on one line
 PLAIN_WIDTH = 200  # a file or pipe has no width; nothing is to be cut
 
 
@@ -56,7 +58,8 @@ def show(found: Evaluation, about: Mapping[str, str], console: Console) -> None:
         events = found.figures[device, "always"]["events"]
         _print(found, device, COLUMNS, f"{device}, {events:g} events", console)
     n = len(found.devices)
-    _print(found, MEAN, COLUMNS, f"mean of {n} devices, ± standard error over them", console)
+    error = ", ± standard error over them" if console.width >= WIDE else ""
+    _print(found, MEAN, COLUMNS, f"mean of {n} devices{error}", console)
     if any(key in figures for figures in found.figures.values() for key in ROOT_CAUSE):
         title = "root cause, mean over events, then devices; random is what chance gives"
         _print(found, MEAN, ROOT_CAUSE, title, console)
@@ -103,18 +106,27 @@ def markdown(found: Evaluation, device: str, columns: Columns) -> str:
     """One table in Markdown; `device` may be `mean`."""
     heads = ["detector", *(_heading(found, metric, columns) for metric in columns)]
     lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * len(columns) + "|"]
-    lines += [
-        "| " + " | ".join([name, *cells]) + " |" for name, cells in _cells(found, device, columns)
-    ]
+    for name, cells in _cells(found, device, columns, spread=True):
+        lines.append("| " + " | ".join([name, *cells]) + " |")
     return "\n".join(lines) + "\n"
 
 
 def _print(found: Evaluation, device: str, columns: Columns, title: str, console: Console) -> None:
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None)
-    table.add_column("detector")
+    wide = console.width >= WIDE
+    table = Table(
+        box=box.SIMPLE_HEAD if console.is_terminal else None,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1) if wide else 0,
+    )
+    table.add_column("detector", no_wrap=True)
     for metric in columns:
-        table.add_column(_heading(found, metric, columns), justify="right")
-    for name, cells in _cells(found, device, columns):
+        heading = _heading(found, metric, columns)
+        if not wide:
+            heading = heading.replace("(", " (").replace("/", " /")
+            heading = "\n".join(heading.split())
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, cells in _cells(found, device, columns, spread=wide):
         table.add_row(name, *cells, style="bold" if name == found.family else None)
     console.print(f"\n[bold]{title}[/bold]", highlight=False, soft_wrap=True)
     console.print(table)
@@ -124,27 +136,24 @@ def _heading(found: Evaluation, metric: str, columns: Columns) -> str:
     return columns[metric][0].format(buffer=found.setting.buffer)
 
 
-def _cells(found: Evaluation, device: str, columns: Columns) -> Iterator[tuple[str, list[str]]]:
+def _cells(
+    found: Evaluation, device: str, columns: Columns, *, spread: bool
+) -> Iterator[tuple[str, list[str]]]:
+    """Each detector's row; `spread` adds the standard error to a mean over devices."""
     for name in found.detectors:
-        if device == MEAN:
-            yield name, [_mean(found, name, metric, columns[metric][1]) for metric in columns]
-            continue
-        figures = found.figures[device, name]
-        yield (
-            name,
-            [
-                _number(figures.get(metric, math.nan) / _unit(metric), columns[metric][1])
-                for metric in columns
-            ],
-        )
-
-
-def _mean(found: Evaluation, name: str, metric: str, how: str) -> str:
-    text = _number(found.mean(name, metric) / _unit(metric), how)
-    if metric not in {"ap", "vus_pr"}:
-        return text
-    values = found.values(name, metric)
-    return f"{text} ±{np.std(values, ddof=1) / len(values) ** 0.5:.3f}" if values[1:] else text
+        cells = []
+        for metric, (_, how) in columns.items():
+            value = (
+                found.mean(name, metric)
+                if device == MEAN
+                else found.figures[device, name].get(metric, math.nan)
+            )
+            text = _number(value / _unit(metric), how)
+            values = found.values(name, metric)
+            if spread and device == MEAN and metric in SPREAD and values[1:]:
+                text += f" ±{np.std(values, ddof=1) / len(values) ** 0.5:.3f}"
+            cells.append(text)
+        yield name, cells
 
 
 def _number(value: float, how: str) -> str:

@@ -17,7 +17,8 @@ from edge_anomaly.ports import Model
 from edge_export import asd, cli, scoreboard
 from edge_export.baselines import fit_linear
 from edge_export.calibrate import Rule, calibrate
-from edge_export.evaluate import Evaluation, Setting, evaluate
+from edge_export.evaluate import evaluate
+from edge_export.evaluation import Evaluation, Setting
 from edge_export.package import read_bundle
 from edge_export.recordings import Cause, Recording, Slicing, cut, digest
 from edge_export.split import split
@@ -250,6 +251,17 @@ def test_a_pipe_gets_plain_and_whole_tables(found: Evaluation) -> None:
         if line.strip().startswith("const")
     )
     assert f"{found.mean('const', 'ap'):.3f}" in mean
+
+
+def test_a_narrow_terminal_cuts_nothing(found: Evaluation) -> None:
+    out = io.StringIO()
+    terminal = Console(file=out, width=80, force_terminal=True, color_system=None)
+    scoreboard.show(found, {}, terminal)
+    tables = out.getvalue().partition("note:")[0]
+    assert "…" not in tables
+    assert max(len(line.rstrip()) for line in tables.splitlines()) <= 80
+    assert "(oracle)" in tables
+    assert f"{found.mean('pca', 'ap'):.3f}" in tables
 
 
 def test_markdown_has_a_row_a_detector(found: Evaluation) -> None:
