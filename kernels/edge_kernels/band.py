@@ -1,0 +1,86 @@
+"""The Sakoe-Chiba band, and what every elastic distance checks before it starts.
+
+Sakoe and Chiba, "Dynamic programming algorithm optimization for spoken word
+recognition", IEEE Trans. ASSP 26(1), 1978: step i of one series may be matched with
+step j of the other only where |i - j| <= radius.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["aligned", "band_radius", "check_cost", "check_pair", "check_radius"]
+
+ALIGNMENT = 64  # a cache line, and the widest register
+
+
+def band_radius(n: int, ratio: float) -> int:
+    """The radius that is `ratio` of a window of `n` samples, rounded up.
+
+    Args:
+        n: Samples in the window, at least 1.
+        ratio: Radius as a share of the window, in [0, 1].
+
+    Raises:
+        ValueError: `n` or `ratio` is out of range.
+    """
+    if n < 1 or not 0 <= ratio <= 1:
+        raise ValueError(f"n must be >= 1 and ratio in [0, 1], got {n} and {ratio}")
+    # 0.07 * 100 is 7.000000000000001: not a reason for an eighth sample.
+    return math.ceil(round(ratio * n, 9))
+
+
+def check_radius(n: int, m: int, radius: int) -> int:
+    """`radius`, no wider than series of `n` and `m` samples can use.
+
+    Raises:
+        ValueError: A series is empty, or no path through the band joins both ends.
+    """
+    if n < 1 or m < 1:
+        raise ValueError(f"series must not be empty, got {n} and {m} samples")
+    if radius < abs(n - m):
+        raise ValueError(
+            f"radius must be at least 0 and the difference in length: {radius} does not "
+            f"join series of {n} and {m} samples"
+        )
+    return min(int(radius), max(n, m) - 1)
+
+
+def check_cost(cost: str) -> None:
+    """Refuse a cost that no kernel computes.
+
+    Raises:
+        ValueError: `cost` is not "squared".
+    """
+    if cost != "squared":
+        raise ValueError(f'cost must be "squared", got {cost!r}')
+
+
+def check_pair(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Both as writeable C-contiguous arrays of one dtype, copied only where needed.
+
+    float32 if both are, else float64.
+
+    Raises:
+        TypeError: One is neither float32 nor float64.
+    """
+    x = np.asarray(x)
+    y = np.asarray(y)
+    for one in (x, y):
+        if one.dtype not in (np.float32, np.float64):
+            raise TypeError(f"series must be float32 or float64, got {one.dtype}")
+    dtype = np.result_type(x.dtype, y.dtype).newbyteorder("=")
+    # Writeable, because numba would compile a second kernel for read-only arrays.
+    return (
+        np.require(x, dtype, ["C", "A", "W"]),
+        np.require(y, dtype, ["C", "A", "W"]),
+    )
+
+
+def aligned(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """`count` numbers, uninitialised, on a cache line of their own."""
+    raw = np.empty(count * dtype.itemsize + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + count * dtype.itemsize].view(dtype)
