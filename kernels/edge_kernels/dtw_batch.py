@@ -77,8 +77,8 @@ def dtw_batch(
         out = np.empty(pairs, X.dtype)
     elif out.shape != (pairs,) or out.dtype != X.dtype or not out.flags.carray:
         raise ValueError(f"out must be a contiguous {X.dtype} array of shape ({pairs},)")
-    _fill(X.reshape(pairs, -1), Y.reshape(pairs, -1), n, radius, out, threads)
-    if not np.isfinite(out).all():
+    channels = X.shape[2] if X.ndim == 3 else 1
+    if not _fill(X.reshape(-1), Y.reshape(-1), (n, m, channels), radius, out, threads):
         _mark_unusable(X, Y, out)
     return out
 
@@ -86,30 +86,43 @@ def dtw_batch(
 def _fill(
     X: NDArray[Any],  # noqa: N803
     Y: NDArray[Any],  # noqa: N803
-    n: int,
+    shape: tuple[int, int, int],
     radius: int,
     out: NDArray[Any],
     threads: int,
-) -> None:
+) -> bool:
+    """Distances of the pairs in flat X and Y into `out`; whether all are finite."""
+    n, m, channels = shape
     lanes = REGISTER_BYTES // out.itemsize
     pairs = out.size
     if pairs < lanes:  # the kernel works on whole registers
         spare = [*range(pairs), *[pairs - 1] * (lanes - pairs)]
+        X = X.reshape(pairs, -1)[spare].reshape(-1)  # noqa: N806
+        Y = Y.reshape(pairs, -1)[spare].reshape(-1)  # noqa: N806
         whole = np.empty(lanes, out.dtype)
-        _fill(X[spare], Y[spare], n, radius, whole, 1)
+        finite = _run(X, Y, n, m, channels, radius, whole)
         out[:] = whole[:pairs]
-        return
-    channels = X.shape[1] // n
-    m = Y.shape[1] // channels
+        return finite
     if threads == 1:
-        _run(X, Y, n, m, channels, radius, out)
-        return
-    share = -(-pairs // (threads * lanes)) * lanes
-    starts = [min(b, pairs - lanes) for b in range(0, pairs, share)]
+        return _run(X, Y, n, m, channels, radius, out)
+    share = max(lanes, -(-pairs // threads))
+    starts = range(0, pairs - lanes + 1, share)
+    ends = [*starts[1:], pairs]
     with ThreadPoolExecutor(threads) as pool:
-        for b in starts:
-            part = slice(b, b + share)
-            pool.submit(_run, X[part], Y[part], n, m, channels, radius, out[part])
+        parts = [
+            pool.submit(
+                _run,
+                X[b * n * channels : e * n * channels],
+                Y[b * m * channels : e * m * channels],
+                n,
+                m,
+                channels,
+                radius,
+                out[b:e],
+            )
+            for b, e in zip(starts, ends, strict=True)
+        ]
+    return all([part.result() for part in parts])
 
 
 def _run(
@@ -120,17 +133,14 @@ def _run(
     channels: int,
     radius: int,
     out: NDArray[Any],
-) -> None:
+) -> bool:
     lanes = REGISTER_BYTES // out.itemsize
-    xs = aligned((n + SLACK) * channels * lanes, out.dtype)
     if channels == 1:
-        ys = aligned(2 * (m + 1 + SLACK) * lanes, out.dtype)
-        _batch(X.reshape(-1), Y.reshape(-1), n, m, radius, xs, ys, out)
-        return
-    ys = aligned(m * channels * lanes, out.dtype)
-    row = aligned((m + 1) * lanes, out.dtype)
-    costs = aligned((2 * radius + 2 * ROWS) * ROWS * lanes, out.dtype)
-    _batch_nd(X.reshape(-1), Y.reshape(-1), n, m, channels, radius, xs, ys, row, costs, out)
+        size = ((n + SLACK) + 2 * (m + 1 + SLACK)) * lanes
+        return bool(_batch(X, Y, n, m, radius, aligned(size, out.dtype), out))
+    slots = (2 * radius + 1 + SLACK) * ROWS
+    size = (ROWS * channels + m * channels + (m + 1) + slots) * lanes
+    return bool(_batch_nd(X, Y, n, m, channels, radius, aligned(size, out.dtype), out))
 
 
 def _mark_unusable(X: NDArray[Any], Y: NDArray[Any], out: NDArray[Any]) -> None:  # noqa: N803
@@ -148,38 +158,45 @@ def _batch(
     n: int,
     m: int,
     radius: int,
-    xs: NDArray[Any],
-    ys: NDArray[Any],
+    scratch: NDArray[Any],
     out: NDArray[Any],
-) -> None:
+) -> bool:
     lanes = REGISTER_BYTES // X.itemsize
     pad = -n % ROWS
+    xs = scratch[: (n + SLACK) * lanes]
+    ys = scratch[(n + SLACK) * lanes :]
     xs[: pad * lanes] = np.inf
     ys[:] = 0
     for start in range(0, out.size, lanes):
         b = min(start, out.size - lanes)  # the last block overlaps the one before
-        _to_lanes(X[b * n :], n, 1, xs[pad * lanes :], lanes)
-        _to_lanes(Y[b * m :], m, 1, ys[2 * lanes :], 2 * lanes)
+        _to_lanes(X[b * n :], n, n, xs[pad * lanes :], lanes)
+        _to_lanes(Y[b * m :], m, m, ys[2 * lanes :], 2 * lanes)
         if radius < 2:  # narrower than a tile
             _row_by_row(xs[pad * lanes :], ys, n, m, radius)
         else:
             _tile_by_tile(xs, ys, n, m, radius)
         store(out, b, load(ys, (2 * m + 1) * lanes, fill(X, 0, 1)))
+    return _finite(out)
 
 
 @numba.njit(cache=True, nogil=True)
 def _to_lanes(
-    source: NDArray[Any], n: int, channels: int, target: NDArray[Any], pitch: int
+    source: NDArray[Any], length: int, stride: int, target: NDArray[Any], pitch: int
 ) -> None:
-    """[lane][time][channel] -> [time][channel][lane], `pitch` numbers from one to the next."""
+    """`length` numbers of each lane's series, [lane][t] -> [t][lane].
+
+    A lane's series begins `stride` numbers behind the lane before, and the vector for
+    t + 1 `pitch` numbers behind that for t.
+    """
     lanes = REGISTER_BYTES // source.itemsize
-    length = n * channels
-    whole = length - length % lanes
-    for t in range(0, whole, lanes):
-        transpose(source, t, length, target, t * pitch, pitch)
-    for t in range(whole, length):
-        for b in range(lanes):
-            target[t * pitch + b] = source[b * length + t]
+    if length < lanes:
+        for t in range(length):
+            for b in range(lanes):
+                target[t * pitch + b] = source[b * stride + t]
+        return
+    for start in range(0, length, lanes):
+        t = min(start, length - lanes)  # the last square overlaps the one before
+        transpose(source, t, stride, target, t * pitch, pitch)
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
@@ -289,71 +306,103 @@ def _batch_nd(
     m: int,
     channels: int,
     radius: int,
-    xs: NDArray[Any],
-    ys: NDArray[Any],
-    row: NDArray[Any],
-    costs: NDArray[Any],
+    scratch: NDArray[Any],
     out: NDArray[Any],
-) -> None:
+) -> bool:
     lanes = REGISTER_BYTES // X.itemsize
-    pad = -n % ROWS * channels * lanes
-    xs[:pad] = np.inf
+    width, height = n * channels, m * channels
+    xs = scratch[: ROWS * channels * lanes]
+    ys = scratch[xs.size : xs.size + height * lanes]
+    row = scratch[xs.size + ys.size : xs.size + ys.size + (m + 1) * lanes]
+    costs = scratch[xs.size + ys.size + row.size :]
     for start in range(0, out.size, lanes):
         b = min(start, out.size - lanes)
-        _to_lanes(X[b * n * channels :], n, channels, xs[pad:], lanes)
-        _to_lanes(Y[b * m * channels :], m, channels, ys, lanes)
+        x = X[b * width :]
+        _to_lanes(Y[b * height :], height, height, ys, lanes)
         if radius == 0:
-            _diagonal_nd(xs[pad:], ys, n, channels, row)
+            _diagonal_nd(x, ys, n, channels, xs, row)
         else:
-            _tile_by_tile_nd(xs, ys, n, m, channels, radius, row, costs)
+            _tile_by_tile_nd(x, ys, n, m, channels, radius, xs, row, costs)
         store(out, b, load(row, m * lanes, fill(X, 0, 1)))
+    return _finite(out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _finite(out: NDArray[Any]) -> bool:
+    bad = 0
+    for distance in out:
+        bad += not distance - distance == 0  # noqa: SIM201  # NaN is unequal to all
+    return bad == 0
 
 
 @numba.njit(cache=True, nogil=True)
 def _diagonal_nd(
-    xs: NDArray[Any], ys: NDArray[Any], n: int, channels: int, row: NDArray[Any]
+    x: NDArray[Any],
+    ys: NDArray[Any],
+    n: int,
+    channels: int,
+    xs: NDArray[Any],
+    row: NDArray[Any],
 ) -> None:
     """Radius 0: the squared Euclidean distance."""
-    lanes = REGISTER_BYTES // xs.itemsize
-    total = fill(xs, 0, 1)
+    lanes = REGISTER_BYTES // x.itemsize
+    step = channels * lanes
+    total = fill(x, 0, 1)
     for i in range(n):
-        cost = fill(xs, 0, 1)
-        for at in range(i * channels * lanes, (i + 1) * channels * lanes, lanes):
-            cost = add_square(cost, sub(load(xs, at, cost), load(ys, at, cost)))
+        _to_lanes(x[i * channels :], channels, n * channels, xs, lanes)
+        cost = fill(x, 0, 1)
+        for at in range(0, step, lanes):
+            difference = sub(load(xs, at, cost), load(ys, i * step + at, cost))
+            cost = add_square(cost, difference)
         total = add(total, cost)
     store(row, n * lanes, total)
 
 
 @numba.njit(cache=True, nogil=True)
 def _tile_by_tile_nd(
-    xs: NDArray[Any],
+    x: NDArray[Any],
     ys: NDArray[Any],
     n: int,
     m: int,
     channels: int,
     radius: int,
+    xs: NDArray[Any],
     row: NDArray[Any],
     costs: NDArray[Any],
 ) -> None:
-    """As _tile_by_tile, but with the costs of a tile, [column][row][lane], summed first."""
-    lanes = REGISTER_BYTES // xs.itemsize
-    inf = fill(xs, np.inf, 1)
-    zero = fill(xs, 0, 1)
+    """As _tile_by_tile, but with the costs of a tile, [column][row][lane], summed first.
+
+    The four rows of x are transposed as they are needed: then they stay in L1.
+    """
+    lanes = REGISTER_BYTES // x.itemsize
+    inf = fill(x, np.inf, 1)
+    zero = fill(x, 0, 1)
     pad = -n % ROWS
     for j in range(m + 1):
         store(row, j * lanes, inf)
     if pad == 0:
         store(row, 0, zero)
+    xs[: pad * channels * lanes] = np.inf
     for i in range(-pad, n, ROWS):
-        at = (i + pad) * channels * lanes
+        above_x = max(0, -i)
+        _to_lanes(
+            x[(i + above_x) * channels :],
+            (ROWS - above_x) * channels,
+            n * channels,
+            xs[above_x * channels * lanes :],
+            lanes,
+        )
         for slot in range(3, 2 * radius + 1, 3):
             j = i - radius + slot
             if j + 2 >= 0 and j < m:
-                _sum_costs(xs, at, ys, m, channels, j, j, costs, slot, slot)
+                _sum_costs(xs, ys, m, channels, j, j, costs, slot, slot)
         # The band gains its four rows over three columns at the left and loses them over
         # three at the right: the cells of both make up one block without waste.
         enters, leaves = i - radius, i + radius + 1
-        _sum_costs(xs, at, ys, m, channels, enters, leaves, costs, 0, 2 * radius + 1)
+        _sum_costs(xs, ys, m, channels, enters, leaves, costs, 0, 2 * radius + 1)
+        last = (2 * radius + 1) * ROWS
+        for cell in (1, 2, 3, 6, 7, 11, last, last + 4, last + 5, last + 8, last + 9, last + 10):
+            store(costs, cell * lanes, inf)
         first = max(0, enters)
         corner = load(row, first * lanes, inf)
         left0 = zero if i == -1 else inf
@@ -377,10 +426,9 @@ def _cell_nd(cost: Any, above: Any, corner: Any, left: Any) -> Any:
     return add(cost, least(left, least(corner, above)))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, forceinline=True)
 def _sum_costs(
     xs: NDArray[Any],
-    at: int,
     ys: NDArray[Any],
     m: int,
     channels: int,
@@ -406,33 +454,27 @@ def _sum_costs(
     zero = fill(xs, 0, 1)
     c00 = c01 = c02 = c10 = c11 = c12 = c20 = c21 = c22 = c30 = c31 = c32 = zero
     for c in range(0, step, lanes):
-        x = load(xs, at + c, zero)
+        x = load(xs, c, zero)
         y0, y1, y2 = load(ys, j0 + c, zero), load(ys, j1 + c, zero), load(ys, j2 + c, zero)
         c00 = add_square(c00, sub(x, y0))
         c01 = add_square(c01, sub(x, y1))
         c02 = add_square(c02, sub(x, y2))
-        x = load(xs, at + step + c, zero)
+        x = load(xs, step + c, zero)
         y0 = load(ys, k0 + c, zero)
         c10 = add_square(c10, sub(x, y0))
         c11 = add_square(c11, sub(x, y1))
         c12 = add_square(c12, sub(x, y2))
-        x = load(xs, at + 2 * step + c, zero)
+        x = load(xs, 2 * step + c, zero)
         y1 = load(ys, k1 + c, zero)
         c20 = add_square(c20, sub(x, y0))
         c21 = add_square(c21, sub(x, y1))
         c22 = add_square(c22, sub(x, y2))
-        x = load(xs, at + 3 * step + c, zero)
+        x = load(xs, 3 * step + c, zero)
         y2 = load(ys, k2 + c, zero)
         c30 = add_square(c30, sub(x, y0))
         c31 = add_square(c31, sub(x, y1))
         c32 = add_square(c32, sub(x, y2))
     here, there = slot * ROWS * lanes, other * ROWS * lanes
-    if here != there:
-        inf = fill(xs, np.inf, 1)
-        for cell in (1, 2, 3, 6, 7, 11):
-            store(costs, here + cell * lanes, inf)
-        for cell in (0, 4, 5, 8, 9, 10):
-            store(costs, there + cell * lanes, inf)
     store(costs, here, c00)
     store(costs, here + 4 * lanes, c01)
     store(costs, here + 5 * lanes, c11)
