@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_kernels.lanes import REGISTER_BYTES, add_square, fill, least, load, store, sub
+from edge_kernels.lanes import add_square, count, fill, least, load, store, sub
 
 __all__ = ["instruction_ns", "spin"]
 
@@ -30,7 +30,7 @@ def instruction_ns(scratch: NDArray[Any], rounds: int = 20_000) -> float:
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
 def spin(scratch: NDArray[Any], rounds: int) -> None:
     """`rounds` times eight cells of the recurrence; scratch holds 8 registers."""
-    lanes = REGISTER_BYTES // scratch.itemsize
+    lanes = count(scratch)
     like = fill(scratch, 0, 1)
     a = load(scratch, 0, like)
     b, c, d, e, f, g, h = a, a, a, a, a, a, a

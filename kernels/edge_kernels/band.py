@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["aligned", "band_radius", "check_cost", "check_pair", "check_radius"]
+__all__ = ["aligned", "band_radius", "check_cost", "check_pair", "check_radius", "check_series"]
 
 ALIGNMENT = 64  # a cache line, and the widest register
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -81,6 +81,19 @@ def check_pair(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     if not y.flags.carray:
         y = np.array(y, order="C")
     return x, y
+
+
+def check_series(x: NDArray[Any], y: NDArray[Any]) -> int:
+    """The channels that x and y share.
+
+    Raises:
+        ValueError: They are not both (time,) or (time, channels).
+    """
+    if x.ndim == y.ndim == 1:
+        return 1
+    if x.ndim != 2 or x.shape[1:] != y.shape[1:] or x.shape[1] < 1:
+        raise ValueError(f"series must be (n,) or (n, d) alike, got {x.shape} and {y.shape}")
+    return x.shape[1]
 
 
 def aligned(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:

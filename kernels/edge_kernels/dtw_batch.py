@@ -16,15 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge_kernels.band import aligned, check_cost, check_pair, check_radius
 from edge_kernels.lanes import (
-    REGISTER_BYTES,
     add,
     add_square,
+    count,
     fill,
     least,
     load,
     store,
     sub,
     transpose,
+    width,
 )
 
 __all__ = ["dtw_batch"]
@@ -93,7 +94,7 @@ def _fill(
 ) -> bool:
     """Distances of the pairs in flat X and Y into `out`; whether all are finite."""
     n, m, channels = shape
-    lanes = REGISTER_BYTES // out.itemsize
+    lanes = width(out.dtype)
     pairs = out.size
     if pairs < lanes:  # the kernel works on whole registers
         spare = [*range(pairs), *[pairs - 1] * (lanes - pairs)]
@@ -134,7 +135,7 @@ def _run(
     radius: int,
     out: NDArray[Any],
 ) -> bool:
-    lanes = REGISTER_BYTES // out.itemsize
+    lanes = width(out.dtype)
     if channels == 1:
         size = ((n + SLACK) + 2 * (m + 1 + SLACK)) * lanes
         return bool(_batch(X, Y, n, m, radius, aligned(size, out.dtype), out))
@@ -161,7 +162,7 @@ def _batch(
     scratch: NDArray[Any],
     out: NDArray[Any],
 ) -> bool:
-    lanes = REGISTER_BYTES // X.itemsize
+    lanes = count(X)
     pad = -n % ROWS
     xs = scratch[: (n + SLACK) * lanes]
     ys = scratch[(n + SLACK) * lanes :]
@@ -188,7 +189,7 @@ def _to_lanes(
     A lane's series begins `stride` numbers behind the lane before, and the vector for
     t + 1 `pitch` numbers behind that for t.
     """
-    lanes = REGISTER_BYTES // source.itemsize
+    lanes = count(source)
     if length < lanes:
         for t in range(length):
             for b in range(lanes):
@@ -208,7 +209,7 @@ def _cell(x: Any, y: Any, above: Any, corner: Any, left: Any) -> Any:
 @numba.njit(cache=True, nogil=True)
 def _row_by_row(xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: int) -> None:
     """ys holds, for column j at 2 (j + 1), y[j] and the row of D that grows in place."""
-    lanes = REGISTER_BYTES // xs.itemsize
+    lanes = count(xs)
     inf = fill(xs, np.inf, 1)
     for j in range(m + 1):
         store(ys, (2 * j + 1) * lanes, inf)
@@ -235,7 +236,7 @@ def _tile_by_tile(xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: in
     y and D share an array because at some distances a load of one would wait for a
     store to the other (addresses that agree in their low 12 bits).
     """
-    lanes = REGISTER_BYTES // xs.itemsize
+    lanes = count(xs)
     inf = fill(xs, np.inf, 1)
     zero = fill(xs, 0, 1)
     for j in range(m + 1 + SLACK):
@@ -309,7 +310,7 @@ def _batch_nd(
     scratch: NDArray[Any],
     out: NDArray[Any],
 ) -> bool:
-    lanes = REGISTER_BYTES // X.itemsize
+    lanes = count(X)
     width, height = n * channels, m * channels
     xs = scratch[: ROWS * channels * lanes]
     ys = scratch[xs.size : xs.size + height * lanes]
@@ -345,7 +346,7 @@ def _diagonal_nd(
     row: NDArray[Any],
 ) -> None:
     """Radius 0: the squared Euclidean distance."""
-    lanes = REGISTER_BYTES // x.itemsize
+    lanes = count(x)
     step = channels * lanes
     total = fill(x, 0, 1)
     for i in range(n):
@@ -374,7 +375,7 @@ def _tile_by_tile_nd(
 
     The four rows of x are transposed as they are needed: then they stay in L1.
     """
-    lanes = REGISTER_BYTES // x.itemsize
+    lanes = count(x)
     inf = fill(x, np.inf, 1)
     zero = fill(x, 0, 1)
     pad = -n % ROWS
@@ -443,7 +444,7 @@ def _sum_costs(
     Row r meets column j + c where r <= c, and column k + c, of slot other + c, where
     r > c. Columns that are no part of Y leave numbers that nobody reads.
     """
-    lanes = REGISTER_BYTES // xs.itemsize
+    lanes = count(xs)
     step = channels * lanes
     j0 = min(max(0, j), m - 1) * step
     j1 = min(max(0, j + 1), m - 1) * step

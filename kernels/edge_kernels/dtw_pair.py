@@ -23,11 +23,11 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_kernels.band import check_cost, check_pair, check_radius
+from edge_kernels.band import check_cost, check_pair, check_radius, check_series
 from edge_kernels.lanes import (
-    REGISTER_BYTES,
     add,
     add_square,
+    count,
     fill,
     least,
     lift,
@@ -65,7 +65,7 @@ def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> fl
     """
     check_cost(cost)
     x, y = check_pair(x, y)
-    channels = check_shapes(x, y)
+    channels = check_series(x, y)
     n, m = len(x), len(y)
     radius = check_radius(n, m, radius)
     if channels > 1:
@@ -76,32 +76,19 @@ def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> fl
     return np.nan
 
 
-def check_shapes(x: NDArray[Any], y: NDArray[Any]) -> int:
-    """The channels that x and y share.
-
-    Raises:
-        ValueError: They are not both (time,) or (time, channels).
-    """
-    if x.ndim == y.ndim == 1:
-        return 1
-    if x.ndim != 2 or x.shape[1:] != y.shape[1:] or x.shape[1] < 1:
-        raise ValueError(f"series must be (n,) or (n, d) alike, got {x.shape} and {y.shape}")
-    return x.shape[1]
-
-
 @numba.njit(cache=True, nogil=True)
 def _pair(x: NDArray[Any], y: NDArray[Any], n: int, m: int, radius: int) -> float:
     channels = x.size // n
-    lanes = REGISTER_BYTES // x.itemsize
+    lanes = count(x)
     wide = -(-(radius + 1) // lanes) * lanes  # lanes of a diagonal, in whole registers
-    if channels == 1 and wide <= 2 * lanes:
+    if channels == 1 and wide < 2 * lanes:
         wide = 2 * lanes
     pad = radius + 2
     pitch = pad + max(n, m) + wide + lanes
-    size = 4 * channels * pitch + 8 * (wide + 2 * lanes)
+    size = 5 * (wide + 2 * lanes) + 4 * channels * pitch
     memory = np.empty(size + ALIGNMENT // x.itemsize, x.dtype)
     scratch = memory[-memory.ctypes.data % ALIGNMENT // x.itemsize :]
-    return _meet(x, y, n, m, channels, radius, wide, pad, pitch, scratch)
+    return _meet(x, y, n, m, radius, wide, pad, pitch, scratch)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -110,243 +97,262 @@ def _meet(
     y: NDArray[Any],
     n: int,
     m: int,
-    channels: int,
     radius: int,
     wide: int,
     pad: int,
     pitch: int,
     scratch: NDArray[Any],
 ) -> float:
-    lanes = REGISTER_BYTES // x.itemsize
-    # Four diagonals, each between two registers of +inf, and the wall.
+    lanes = count(x)
+    channels = x.size // n
+    # What scratch holds: the wall, which is added to odd diagonals where the band ends (on
+    # even ones no cell of the band looks at what is beside it), ...
     span = wide + 2 * lanes
-    scratch[: 4 * span] = np.inf
-    even = scratch[lanes:span]
-    odd = scratch[span + lanes : 2 * span]
-    even_back = scratch[2 * span + lanes : 3 * span]
-    odd_back = scratch[3 * span + lanes : 4 * span]
-    wall = scratch[4 * span : 5 * span]  # added to what lies beside the band
-    wall[: radius + 1] = 0
-    wall[radius + 1 :] = np.inf
-    block = channels * pitch
-    xs = scratch[5 * span : 5 * span + block]
-    ys = scratch[5 * span + block : 5 * span + 2 * block]
-    xs_back = scratch[5 * span + 2 * block : 5 * span + 3 * block]
-    ys_back = scratch[5 * span + 3 * block : 5 * span + 4 * block]
-    _pad(x, n, channels, pitch, pad, np.inf, xs, xs_back)
-    _pad(y, m, channels, pitch, pad, -np.inf, ys_back, ys)
+    wall = 0
+    scratch[:radius] = 0
+    scratch[radius : 5 * span] = np.inf
+    # ... the newest diagonals, each between two registers of +inf, ...
+    even, odd = span + lanes, 2 * span + lanes
+    even_back, odd_back = 3 * span + lanes, 4 * span + lanes
+    # ... and the series, padded, both ways.
+    xs = 5 * span
+    ys_back = xs + channels * pitch
+    xs_back = ys_back + channels * pitch
+    ys = xs_back + channels * pitch
+    _pad(x, n, pitch, pad, np.inf, scratch, xs, xs_back)
+    _pad(y, m, pitch, pad, -np.inf, scratch, ys_back, ys)
 
+    # A chain begins with an even diagonal, at k = 0 or k = -1, and its path at D[-1, -1].
     low, low_back = -radius, n - m - radius
-    # The chains begin with an even diagonal, at k = 0 or k = -1; the path at D[-1, -1] = 0.
     late, late_back = low & 1, low_back & 1
-    if late:
-        odd[-low >> 1] = 0
-    else:
-        even[-low >> 1] = 0
-    if late_back:
-        odd_back[-low_back >> 1] = 0
-    else:
-        even_back[-low_back >> 1] = 0
-    at_x = pad + (low + 1 - late >> 1)
-    at_y = pad + m - 1 + late + (low + 1 - late >> 1)
-    at_x_back = pad + (low_back + 1 - late_back >> 1)
-    at_y_back = pad + m - 1 + late_back + (low_back + 1 - late_back >> 1)
+    scratch[(odd if late else even) + (-low >> 1)] = 0
+    scratch[(odd_back if late_back else even_back) + (-low_back >> 1)] = 0
+    first, first_back = low + 1 - late >> 1, low_back + 1 - late_back >> 1
+    xs += pad + first
+    ys += pad + first + m - 1 + late
+    xs_back += pad + first_back
+    ys_back += pad + first_back + m - 1 + late_back
     steps = n + m - 1 + late + late_back  # odd, whatever n, m and radius are
-    rounds = steps // 4
-    if channels == 1 and wide == 2 * lanes:
-        _run_in_registers(
-            xs, ys, at_x, at_y, xs_back, ys_back, at_x_back, at_y_back,
-            rounds, steps % 4, wall, even, odd, even_back, odd_back,
-        )  # fmt: skip
+    rounds = steps // 4  # both chains take two steps; then the forward one the last 1 or 3
+    starts = (xs, ys, xs_back, ys_back)
+    ends = (even, odd, even_back, odd_back)
+    if channels > 1:
+        _wide(scratch, starts, rounds, steps % 4, channels, pitch, wall, ends, wide)
+    elif wide > 2 * lanes:
+        _wide(scratch, starts, rounds, steps % 4, 1, None, wall, ends, wide)
     else:
-        for t in range(rounds):
-            _even(xs, ys, at_x + t, at_y - t, channels, pitch, wall, even, odd, wide)
-            _even(
-                xs_back, ys_back, at_x_back + t, at_y_back - t, channels, pitch, wall,
-                even_back, odd_back, wide,
-            )  # fmt: skip
-            _odd(xs, ys, at_x + t + 1, at_y - t, channels, pitch, wall, even, odd, wide)
-            _odd(
-                xs_back, ys_back, at_x_back + t + 1, at_y_back - t, channels, pitch, wall,
-                even_back, odd_back, wide,
-            )  # fmt: skip
-        t = rounds
-        if steps % 4 == 3:
-            _even(xs, ys, at_x + t, at_y - t, channels, pitch, wall, even, odd, wide)
-            _odd(xs, ys, at_x + t + 1, at_y - t, channels, pitch, wall, even, odd, wide)
-            t += 1
-        _even(xs, ys, at_x + t, at_y - t, channels, pitch, wall, even, odd, wide)
-    return _join(even, odd, even_back, odd_back, radius)
+        _narrow(scratch, starts, rounds, steps % 4, wall, ends)
+    return _join(scratch, even, odd, even_back, odd_back, radius)
 
 
 @numba.njit(cache=True, nogil=True)
 def _pad(
     series: NDArray[Any],
     n: int,
-    channels: int,
     pitch: int,
     pad: int,
     padding: float,
-    forth: NDArray[Any],
-    back: NDArray[Any],
+    scratch: NDArray[Any],
+    forth: int,
+    back: int,
 ) -> None:
     """[time][channel] -> [channel][time] with `padding` around, and that reversed in time."""
+    lanes = count(series)
+    channels = series.size // n
     for c in range(channels):
-        start = c * pitch + pad
-        forth[c * pitch : start] = padding
-        back[c * pitch : start] = padding
+        for start in (forth + c * pitch, back + c * pitch):
+            scratch[start : start + pad] = padding
+            scratch[start + pad + n : start + pitch] = padding
+    forth += pad
+    back += pad
+    if channels == 1:
         for i in range(n):
-            forth[start + i] = series[i * channels + c]
-            back[start + n - 1 - i] = series[i * channels + c]
-        forth[start + n : (c + 1) * pitch] = padding
-        back[start + n : (c + 1) * pitch] = padding
+            scratch[forth + i] = series[i]
+        for i in range(n):
+            scratch[back + i] = series[n - 1 - i]
+    elif n < lanes or channels < lanes:
+        for i in range(n):
+            for c in range(channels):
+                scratch[forth + c * pitch + i] = series[i * channels + c]
+                scratch[back + c * pitch + n - 1 - i] = series[i * channels + c]
+    else:  # in squares, the last of which overlap the ones before
+        for row in range(0, n, lanes):
+            i = min(row, n - lanes)
+            end = i + lanes - 1
+            for column in range(0, channels, lanes):
+                c = min(column, channels - lanes)
+                to = c * pitch
+                transpose(series, i * channels + c, channels, scratch, forth + to + i, pitch)
+                to += back + n - 1 - end
+                transpose(series, end * channels + c, -channels, scratch, to, pitch)
+
+
+@numba.njit(cache=True, nogil=True)
+def _wide(
+    scratch: NDArray[Any],
+    starts: tuple[int, int, int, int],
+    rounds: int,
+    rest: int,
+    channels: int,
+    pitch: int | None,
+    wall: int,
+    ends: tuple[int, int, int, int],
+    wide: int,
+) -> None:
+    """Both chains of a band of any width; one channel where `pitch` is None.
+
+    numba compiles that case by itself, without the loop over channels.
+    """
+    xs, ys, xs_back, ys_back = starts
+    even, odd, even_back, odd_back = ends
+    for t in range(rounds):
+        _both(scratch, xs + t, ys - t, channels, pitch, wall, even, odd, wide)
+        _both(
+            scratch, xs_back + t, ys_back - t, channels, pitch, wall, even_back, odd_back, wide
+        )
+    xs += rounds
+    ys -= rounds
+    if rest == 3:
+        _both(scratch, xs, ys, channels, pitch, wall, even, odd, wide)
+        xs += 1
+        ys -= 1
+    _even(scratch, xs, ys, channels, pitch, even, odd, wide)
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
 def _grown(
-    best: Any, xs: NDArray[Any], ys: NDArray[Any], at_x: int, at_y: int, channels: int, pitch: int
+    best: Any, scratch: NDArray[Any], xs: int, ys: int, channels: int, pitch: int | None
 ) -> Any:
-    """`best` plus the costs of a block of cells."""
-    difference = sub(load(xs, at_x, best), load(ys, at_y, best))
-    if channels == 1:
+    """`best` plus the costs of a register of cells."""
+    difference = sub(load(scratch, xs, best), load(scratch, ys, best))
+    if pitch is None:
         return add_square(best, difference)
-    total = add_square(fill(xs, 0, 1), difference)
-    for c in range(pitch, channels * pitch, pitch):
-        difference = sub(load(xs, at_x + c, best), load(ys, at_y + c, best))
+    total = add_square(fill(scratch, 0, 1), difference)
+    for c in range(1, channels):
+        at = c * pitch  # a range over the offsets themselves would divide by its step
+        difference = sub(load(scratch, xs + at, best), load(scratch, ys + at, best))
         total = add_square(total, difference)
     return add(best, total)
 
 
-@numba.njit(cache=True, nogil=True)
-def _even(
-    xs: NDArray[Any],
-    ys: NDArray[Any],
-    at_x: int,
-    at_y: int,
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _both(
+    scratch: NDArray[Any],
+    xs: int,
+    ys: int,
     channels: int,
-    pitch: int,
-    wall: NDArray[Any],
-    even: NDArray[Any],
-    odd: NDArray[Any],
+    pitch: int | None,
+    wall: int,
+    even: int,
+    odd: int,
     wide: int,
 ) -> None:
-    """The next even diagonal, in place of the last."""
-    lanes = REGISTER_BYTES // xs.itemsize
-    below = fill(xs, np.inf, 1)
-    last = wide - lanes
-    for at in range(0, last, lanes):
-        near = load(odd, at, below)
-        best = least(least(load(even, at, below), near), lift(near, below))
-        store(even, at, _grown(best, xs, ys, at_x + at, at_y + at, channels, pitch))
-        below = near
-    near = load(odd, last, below)
-    best = least(least(load(even, last, below), near), lift(near, below))
-    best = add(best, load(wall, last, below))
-    store(even, last, _grown(best, xs, ys, at_x + last, at_y + last, channels, pitch))
+    """The next even and the next odd diagonal, in place of the last ones.
 
-
-@numba.njit(cache=True, nogil=True)
-def _odd(
-    xs: NDArray[Any],
-    ys: NDArray[Any],
-    at_x: int,
-    at_y: int,
-    channels: int,
-    pitch: int,
-    wall: NDArray[Any],
-    even: NDArray[Any],
-    odd: NDArray[Any],
-    wide: int,
-) -> None:
-    """The next odd diagonal, in place of the last."""
-    lanes = REGISTER_BYTES // xs.itemsize
-    inf = fill(xs, np.inf, 1)
-    last = wide - lanes
-    near = load(even, 0, inf)
-    for at in range(0, last, lanes):
-        above = load(even, at + lanes, inf)
-        best = least(least(load(odd, at, inf), near), lower(near, above))
-        store(odd, at, _grown(best, xs, ys, at_x + at, at_y + at, channels, pitch))
-        near = above
-    best = least(least(load(odd, last, inf), near), lower(near, inf))
-    best = add(best, load(wall, last + 1, inf))
-    store(odd, last, _grown(best, xs, ys, at_x + last, at_y + last, channels, pitch))
-
-
-@numba.njit(cache=True, nogil=True)
-def _run_in_registers(
-    xs: NDArray[Any],
-    ys: NDArray[Any],
-    at_x: int,
-    at_y: int,
-    xs_back: NDArray[Any],
-    ys_back: NDArray[Any],
-    at_x_back: int,
-    at_y_back: int,
-    rounds: int,
-    rest: int,
-    walls: NDArray[Any],
-    evens: NDArray[Any],
-    odds: NDArray[Any],
-    evens_back: NDArray[Any],
-    odds_back: NDArray[Any],
-) -> None:
-    """Both chains of a narrow band, one channel: no diagonal touches memory."""
-    inf = fill(xs, np.inf, 2)
-    wall = load(walls, 0, inf)
-    wall_odd = load(walls, 1, inf)
-    even = load(evens, 0, inf)
-    odd = load(odds, 0, inf)
-    even_back = load(evens_back, 0, inf)
-    odd_back = load(odds_back, 0, inf)
-    for t in range(rounds):
-        cost = _cost(xs, ys, at_x + t, at_y - t, wall)
-        cost_back = _cost(xs_back, ys_back, at_x_back + t, at_y_back - t, wall)
-        even = add(cost, least(least(even, odd), lift(odd, inf)))
-        even_back = add(cost_back, least(least(even_back, odd_back), lift(odd_back, inf)))
-        cost = _cost(xs, ys, at_x + t + 1, at_y - t, wall_odd)
-        cost_back = _cost(xs_back, ys_back, at_x_back + t + 1, at_y_back - t, wall_odd)
-        odd = add(cost, least(least(odd, even), lower(even, inf)))
-        odd_back = add(cost_back, least(least(odd_back, even_back), lower(even_back, inf)))
-    at_x += rounds
-    at_y -= rounds
-    if rest == 3:
-        cost = _cost(xs, ys, at_x, at_y, wall)
-        even = add(cost, least(least(even, odd), lift(odd, inf)))
-        cost = _cost(xs, ys, at_x + 1, at_y, wall_odd)
-        odd = add(cost, least(least(odd, even), lower(even, inf)))
-        at_x += 1
-        at_y -= 1
-    cost = _cost(xs, ys, at_x, at_y, wall)
-    even = add(cost, least(least(even, odd), lift(odd, inf)))
-    store(evens, 0, even)
-    store(odds, 0, odd)
-    store(evens_back, 0, even_back)
-    store(odds_back, 0, odd_back)
+    The odd one follows a register behind, while its neighbours are at hand.
+    """
+    lanes = count(scratch)
+    inf = fill(scratch, np.inf, 1)
+    far = load(scratch, odd, inf)
+    best = least(least(load(scratch, even, inf), far), lift(far, inf))
+    near = _grown(best, scratch, xs, ys, channels, pitch)
+    store(scratch, even, near)
+    at = 0
+    for above in range(lanes, wide, lanes):
+        far_above = load(scratch, odd + above, inf)
+        best = least(load(scratch, even + above, inf), far_above)
+        best = least(best, lift(far_above, far))
+        near_above = _grown(best, scratch, xs + above, ys + above, channels, pitch)
+        store(scratch, even + above, near_above)
+        best = least(least(far, near), lower(near, near_above))
+        store(scratch, odd + at, _grown(best, scratch, xs + at + 1, ys + at, channels, pitch))
+        far, near, at = far_above, near_above, above
+    best = add(least(least(far, near), lower(near, inf)), load(scratch, wall + at, inf))
+    store(scratch, odd + at, _grown(best, scratch, xs + at + 1, ys + at, channels, pitch))
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
-def _cost(xs: NDArray[Any], ys: NDArray[Any], at_x: int, at_y: int, wall: Any) -> Any:
-    return add_square(wall, sub(load(xs, at_x, wall), load(ys, at_y, wall)))
+def _even(
+    scratch: NDArray[Any],
+    xs: int,
+    ys: int,
+    channels: int,
+    pitch: int | None,
+    even: int,
+    odd: int,
+    wide: int,
+) -> None:
+    """The next even diagonal, in place of the last."""
+    below = fill(scratch, np.inf, 1)
+    for at in range(0, wide, count(scratch)):
+        far = load(scratch, odd + at, below)
+        best = least(least(load(scratch, even + at, below), far), lift(far, below))
+        store(scratch, even + at, _grown(best, scratch, xs + at, ys + at, channels, pitch))
+        below = far
+
+
+@numba.njit(cache=True, nogil=True)
+def _narrow(
+    scratch: NDArray[Any],
+    starts: tuple[int, int, int, int],
+    rounds: int,
+    rest: int,
+    wall: int,
+    ends: tuple[int, int, int, int],
+) -> None:
+    """Both chains of a narrow band, one channel: no diagonal touches memory."""
+    xs, ys, xs_back, ys_back = starts
+    inf = fill(scratch, np.inf, 2)
+    brim = load(scratch, wall, inf)
+    even = load(scratch, ends[0], inf)
+    odd = load(scratch, ends[1], inf)
+    even_back = load(scratch, ends[2], inf)
+    odd_back = load(scratch, ends[3], inf)
+    for _ in range(rounds):
+        even = _next_even(scratch, xs, ys, even, odd, inf)
+        even_back = _next_even(scratch, xs_back, ys_back, even_back, odd_back, inf)
+        odd = _next_odd(scratch, xs + 1, ys, odd, even, inf, brim)
+        odd_back = _next_odd(scratch, xs_back + 1, ys_back, odd_back, even_back, inf, brim)
+        xs, ys, xs_back, ys_back = xs + 1, ys - 1, xs_back + 1, ys_back - 1
+    if rest == 3:
+        even = _next_even(scratch, xs, ys, even, odd, inf)
+        odd = _next_odd(scratch, xs + 1, ys, odd, even, inf, brim)
+        xs, ys = xs + 1, ys - 1
+    even = _next_even(scratch, xs, ys, even, odd, inf)
+    store(scratch, ends[0], even)
+    store(scratch, ends[1], odd)
+    store(scratch, ends[2], even_back)
+    store(scratch, ends[3], odd_back)
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _next_even(scratch: NDArray[Any], xs: int, ys: int, even: Any, odd: Any, inf: Any) -> Any:
+    difference = sub(load(scratch, xs, inf), load(scratch, ys, inf))
+    return add_square(least(least(even, odd), lift(odd, inf)), difference)
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _next_odd(
+    scratch: NDArray[Any], xs: int, ys: int, odd: Any, even: Any, inf: Any, wall: Any
+) -> Any:
+    difference = sub(load(scratch, xs, inf), load(scratch, ys, inf))
+    # The wall joins the cost, off the chain from diagonal to diagonal.
+    return add(add_square(wall, difference), least(least(odd, even), lower(even, inf)))
 
 
 @numba.njit(cache=True, nogil=True)
 def _join(
-    even: NDArray[Any],
-    odd: NDArray[Any],
-    even_back: NDArray[Any],
-    odd_back: NDArray[Any],
-    radius: int,
+    scratch: NDArray[Any], even: int, odd: int, even_back: int, odd_back: int, radius: int
 ) -> float:
     """The best sum over every step from the forward diagonals to the backward ones.
 
-    Lane l of the forward ones is i; i + 1 is lane radius - 1 - l of `odd_back` and one
-    more of `even_back`, which lies a diagonal further on.
+    Lane l of the forward ones is i; i + 1 is lane radius - 1 - l of the odd one that
+    comes next, and one more of the even one after that.
     """
-    best = even[radius] + min(odd_back[0], even_back[0])
+    best = scratch[even + radius] + min(scratch[odd_back], scratch[even_back])
     for lane in range(radius):
         across = radius - 1 - lane
-        one = odd_back[across]
-        best = min(best, even[lane] + min(one, odd_back[across + 1], even_back[across + 1]))
-        best = min(best, odd[lane] + one)
+        next_ = scratch[odd_back + across]
+        onward = min(next_, scratch[odd_back + across + 1], scratch[even_back + across + 1])
+        best = min(best, scratch[even + lane] + onward, scratch[odd + lane] + next_)
     return best

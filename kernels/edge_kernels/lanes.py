@@ -14,6 +14,7 @@ file. `edge_kernels.cache` therefore stamps the cache with all the files togethe
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -25,6 +26,7 @@ __all__ = [
     "Lanes",
     "add",
     "add_square",
+    "count",
     "fill",
     "least",
     "lift",
@@ -33,6 +35,7 @@ __all__ = [
     "store",
     "sub",
     "transpose",
+    "width",
 ]
 
 
@@ -45,6 +48,11 @@ def register_bytes(features: str) -> int:
 # The features numba compiles for: NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included.
 _, _, FEATURES = cpu_target.target_context.codegen().magic_tuple()
 REGISTER_BYTES = register_bytes(FEATURES)
+
+
+def width(dtype: np.dtype[Any]) -> int:
+    """Numbers of `dtype` in one register: what `count` is to a kernel."""
+    return REGISTER_BYTES // dtype.itemsize
 
 
 class Lanes(types.Type):  # type: ignore[misc]  # numba ships no types
@@ -63,12 +71,17 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]  # numba ships n
         super().__init__(manager, lanes, ir.VectorType(number, lanes.count))
 
 
+@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+def count(_context: Any, array: Any) -> Any:
+    """Numbers of the array's dtype in one register, a constant to the compiler."""
+    number = ir.Constant(ir.IntType(types.intp.bitwidth), _count(array))
+    return types.intp(array), lambda _context, _builder, _signature, _args: number
+
+
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]  # numba ships no types
 def fill(_context: Any, array: Any, value: Any, registers: Any) -> Any:
     """`registers` (a literal) registers of the array's dtype, `value` in every lane."""
-    lanes = Lanes(
-        array.dtype, registers.literal_value * (REGISTER_BYTES * 8 // array.dtype.bitwidth)
-    )
+    lanes = Lanes(array.dtype, registers.literal_value * _count(array))
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         number = context.cast(builder, args[1], value, lanes.dtype)
@@ -179,7 +192,7 @@ def transpose(
     i and j count to the lanes of one register; `stride` may be negative.
     """
     number = source.dtype.bitwidth // 8
-    lanes = REGISTER_BYTES // number
+    lanes = _count(source)
     piece = 16 // number  # every target shuffles cheaply within 128 bits, not across
     low = [k + i for k in range(0, lanes, piece) for i in range(piece // 2)]
     zip_low = [i + side for i in low for side in (0, lanes)]
@@ -227,6 +240,10 @@ def transpose(
 
 
 INDEX = ir.IntType(32)
+
+
+def _count(array: Any) -> int:
+    return REGISTER_BYTES * 8 // int(array.dtype.bitwidth)
 
 
 def _mask(indices: Any) -> ir.Constant:
