@@ -1,0 +1,9 @@
+"""Compiled kernels behind checked functions; imports nothing else of ours."""
+
+from edge_kernels.band import band_radius
+from edge_kernels.dtw_batch import dtw_batch
+from edge_kernels.dtw_pair import dtw
+from edge_kernels.dtw_path import dtw_path
+from edge_kernels.forest import Forest, forest_scores
+
+__all__ = ["Forest", "band_radius", "dtw", "dtw_batch", "dtw_path", "forest_scores"]

@@ -71,9 +71,9 @@ def check_pair(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     y = np.asarray(y)
     if x.dtype is not y.dtype or x.dtype not in FLOATS:
         for one in (x, y):
-            if one.dtype not in FLOATS:
+            if one.dtype.newbyteorder("=") not in FLOATS:
                 raise TypeError(f"series must be float32 or float64, got {one.dtype}")
-        dtype = np.result_type(x.dtype, y.dtype).newbyteorder("=")
+        dtype = np.result_type(x.dtype, y.dtype)  # of native byte order
         x, y = x.astype(dtype), y.astype(dtype)
     # Writeable, because numba would compile a second kernel for read-only arrays.
     if not x.flags.carray:
@@ -83,17 +83,15 @@ def check_pair(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     return x, y
 
 
-def check_series(x: NDArray[Any], y: NDArray[Any]) -> int:
-    """The channels that x and y share.
+def check_series(x: NDArray[Any], y: NDArray[Any]) -> tuple[int, int]:
+    """How long x and y are.
 
     Raises:
-        ValueError: They are not both (time,) or (time, channels).
+        ValueError: They are not both (time,), or both (time, channels).
     """
-    if x.ndim == y.ndim == 1:
-        return 1
-    if x.ndim != 2 or x.shape[1:] != y.shape[1:] or x.shape[1] < 1:
+    if not (x.ndim == y.ndim == 1 or x.ndim == 2 and x.shape[1:] == y.shape[1:] != (0,)):
         raise ValueError(f"series must be (n,) or (n, d) alike, got {x.shape} and {y.shape}")
-    return x.shape[1]
+    return len(x), len(y)
 
 
 def aligned(count: int, dtype: np.dtype[Any]) -> NDArray[Any]:

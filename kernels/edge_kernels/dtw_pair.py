@@ -65,10 +65,9 @@ def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> fl
     """
     check_cost(cost)
     x, y = check_pair(x, y)
-    channels = check_series(x, y)
-    n, m = len(x), len(y)
+    n, m = check_series(x, y)
     radius = check_radius(n, m, radius)
-    if channels > 1:
+    if x.ndim > 1:
         x, y = x.reshape(-1), y.reshape(-1)
     distance = float(_pair(x, y, n, m, radius))
     if distance - distance == 0 or np.isfinite(x).all() and np.isfinite(y).all():

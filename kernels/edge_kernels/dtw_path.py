@@ -52,10 +52,10 @@ def dtw_path(
             the difference in length.
     """
     x, y = check_pair(x, y)
-    channels = check_series(x, y)
-    n, m = len(x), len(y)
+    n, m = check_series(x, y)
     radius = check_radius(n, m, radius)
     x, y = x.reshape(-1), y.reshape(-1)
+    channels = x.size // n
     path = np.empty((n + m - 1, 2), np.intp)
     profile = np.empty(n, x.dtype)
     lanes = width(x.dtype)
