@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edge_kernels.dtw_batch import dtw_batch
+from edge_kernels.dtw_batches import dtw_batch
 from edge_kernels.dtw_pair import dtw
-from edge_kernels.dtw_path import dtw_path
+from edge_kernels.dtw_paths import dtw_path
 from edge_kernels.forest import Forest, forest_scores
 
 __all__ = ["warm"]
