@@ -32,6 +32,7 @@ __all__ = [
     "lift",
     "load",
     "lower",
+    "reverse",
     "store",
     "sub",
     "transpose",
@@ -165,22 +166,19 @@ def add_square(_context: Any, total: Any, difference: Any) -> Any:
 @intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
 def lift(_context: Any, lanes: Any, below: Any) -> Any:
     """Every number one lane up; lane 0 takes the last of `below`."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        mask = _mask(range(lanes.count - 1, 2 * lanes.count - 1))
-        return builder.shuffle_vector(args[1], args[0], mask)
-
-    return lanes(lanes, below), generate
+    return lanes(lanes, below), _shuffler(1, 0, range(lanes.count - 1, 2 * lanes.count - 1))
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
 def lower(_context: Any, lanes: Any, above: Any) -> Any:
     """Every number one lane down; the last lane takes the first of `above`."""
+    return lanes(lanes, above), _shuffler(0, 1, range(1, lanes.count + 1))
 
-    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.shuffle_vector(*args, _mask(range(1, lanes.count + 1)))
 
-    return lanes(lanes, above), generate
+@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+def reverse(_context: Any, lanes: Any) -> Any:
+    """The last lane first."""
+    return lanes(lanes), _shuffler(0, 0, range(lanes.count - 1, -1, -1))
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
@@ -240,6 +238,15 @@ def transpose(
 
 
 INDEX = ir.IntType(32)
+
+
+def _shuffler(first: int, second: int, indices: range) -> Any:
+    """Lanes picked by index from two of the arguments, side by side."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.shuffle_vector(args[first], args[second], _mask(indices))
+
+    return generate
 
 
 def _count(array: Any) -> int:
