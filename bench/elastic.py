@@ -69,7 +69,11 @@ def batch(n: int, dtype: type, at_least: tuple[float, ...], channels: int = 1) -
         ours=lambda: dtw_batch(x, y, radius),
         pairs=count,
         peers=_loops(data, radius, at_least),
-        instructions=count * cells * in_a_cell * np.dtype(dtype).itemsize / REGISTER_BYTES,
+        instructions=count
+        * cells
+        * in_a_cell
+        * np.dtype(dtype).itemsize
+        / REGISTER_BYTES,
         dtype=dtype,
     )
 
@@ -131,7 +135,10 @@ def _loops(data: Data, radius: int, at_least: tuple[float, ...]) -> tuple[Peer, 
     # In dtaidistance a window of w + 1 is our radius w, and the distance a root.
     loop = Peer(
         "dtaidistance loop",
-        peer and (lambda: [peer.distance_fast(a, b, window=radius + 1) ** 2 for a, b in pairs]),
+        peer
+        and (
+            lambda: [peer.distance_fast(a, b, window=radius + 1) ** 2 for a, b in pairs]
+        ),
         at_least[0],
     )
     if len(at_least) == 1:

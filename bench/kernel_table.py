@@ -47,7 +47,9 @@ def rows(name: str, case: Case) -> list[str]:
     scratch = np.ones(REGISTER_BYTES, np.uint8).repeat(8).view(case.dtype).copy()
     scratch[:] = 1
     instruction_ns(scratch)  # compile outside the clock
-    contenders = {"": case.ours} | {p.name: p.run for p in case.peers if p.run is not None}
+    contenders = {"": case.ours} | {
+        p.name: p.run for p in case.peers if p.run is not None
+    }
     times, instruction = race(contenders, lambda: instruction_ns(scratch))
     ours = times[""] / case.pairs
     limit = ""
@@ -59,7 +61,9 @@ def rows(name: str, case: Case) -> list[str]:
         start = f"| {name} | {ours / 1e3:.3g} " if first else "| | "
         end = f"| {limit if first else ''} |\n"
         if peer.run is None:
-            lines.append(f"{start}| {peer.name} | not installed | {peer.at_least:g} | {end}")
+            lines.append(
+                f"{start}| {peer.name} | not installed | {peer.at_least:g} | {end}"
+            )
             continue
         ratio = times[peer.name] / (peer.pairs or case.pairs) / ours
         verdict = "reached" if ratio >= peer.at_least else "short"
@@ -84,7 +88,10 @@ def race(
     contenders: dict[str, Callable[[], Any]], limit: Callable[[], float]
 ) -> tuple[dict[str, float], float]:
     """Median nanoseconds of a call of each, and of what `limit` returns, taken in turns."""
-    repeats = {name: max(1, round(ROUND_NS / timed(run, 1))) for name, run in contenders.items()}
+    repeats = {
+        name: max(1, round(ROUND_NS / timed(run, 1)))
+        for name, run in contenders.items()
+    }
     samples: dict[str, list[float]] = {name: [] for name in contenders}
     limits = []
     for _ in range(ROUNDS):

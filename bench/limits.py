@@ -16,7 +16,10 @@ from edge_kernels.lanes import add_square, count, fill, least, load, store, sub
 __all__ = ["instruction_ns", "spin"]
 
 CHAINS = 8  # independent, so that no instruction waits for the one before
-INSTRUCTIONS = {np.dtype(np.float32): 4, np.dtype(np.float64): 5}  # a cell: sub, min, min, fma
+INSTRUCTIONS = {
+    np.dtype(np.float32): 4,
+    np.dtype(np.float64): 5,
+}  # a cell: sub, min, min, fma
 
 
 def instruction_ns(scratch: NDArray[Any], rounds: int = 20_000) -> float:
@@ -46,4 +49,8 @@ def spin(scratch: NDArray[Any], rounds: int) -> None:
             add_square(least(g, least(h, a)), sub(g, y)),
             add_square(least(h, least(a, b)), sub(h, y)),
         )
-    store(scratch, 0, least(least(least(a, b), least(c, d)), least(least(e, f), least(g, h))))
+    store(
+        scratch,
+        0,
+        least(least(least(a, b), least(c, d)), least(least(e, f), least(g, h))),
+    )

@@ -13,10 +13,13 @@ __all__ = ["as_flat", "rounded_down"]
 def as_flat(model: Any) -> Forest:
     """The same trees, breadth first, so that siblings are neighbours."""
     arrays: dict[str, list[Any]] = {
-        name: [] for name in ("feature", "threshold", "child", "length", "root", "depth")
+        name: []
+        for name in ("feature", "threshold", "child", "length", "root", "depth")
     }
     nodes = 0
-    for tree, columns in zip(model.estimators_, model.estimators_features_, strict=True):
+    for tree, columns in zip(
+        model.estimators_, model.estimators_features_, strict=True
+    ):
         left, right = tree.tree_.children_left, tree.tree_.children_right
         order, child = [0], []
         for at, node in enumerate(order):  # grows while it is walked

@@ -27,6 +27,8 @@ def guarded(count: int, dtype: Any, short: int = 0) -> NDArray[Any]:
     array: NDArray[Any] = np.frombuffer(region, dtype, count, start)
     array[:] = np.nan
     for guard, size in ((0, page), ((1 + pages) * page, past * page)):
-        if ctypes.CDLL(None).mprotect(ctypes.c_void_p(address + guard), size, PROT_NONE):
+        if ctypes.CDLL(None).mprotect(
+            ctypes.c_void_p(address + guard), size, PROT_NONE
+        ):
             raise OSError("mprotect failed")
     return array

@@ -23,7 +23,9 @@ def dtw_matrix(
                 cost = 0.0
                 for difference in x[i] - y[j]:
                     cost += difference * difference
-                best[i + 1, j + 1] = cost + min(best[i, j], best[i, j + 1], best[i + 1, j])
+                best[i + 1, j + 1] = cost + min(
+                    best[i, j], best[i, j + 1], best[i + 1, j]
+                )
     return best[1:, 1:]
 
 
@@ -43,7 +45,9 @@ def isolation_score(
     for tree in trees:
         node = 0
         while tree["left"][node] >= 0:
-            goes_right = float(row[int(tree["feature"][node])]) > tree["threshold"][node]
+            goes_right = (
+                float(row[int(tree["feature"][node])]) > tree["threshold"][node]
+            )
             node = int(tree["right" if goes_right else "left"][node])
             total += 1
         total += _unsuccessful_search(int(tree["rows"][node]))

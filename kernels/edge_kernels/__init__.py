@@ -8,4 +8,12 @@ from edge_kernels.dtw_paths import dtw_path
 from edge_kernels.forest import Forest, forest_scores
 from edge_kernels.warming import warm
 
-__all__ = ["Forest", "band_radius", "dtw", "dtw_batch", "dtw_path", "forest_scores", "warm"]
+__all__ = [
+    "Forest",
+    "band_radius",
+    "dtw",
+    "dtw_batch",
+    "dtw_path",
+    "forest_scores",
+    "warm",
+]

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["aligned", "band_radius", "check_cost", "check_pair", "check_radius", "check_series"]
+__all__ = [
+    "aligned",
+    "band_radius",
+    "check_cost",
+    "check_pair",
+    "check_radius",
+    "check_series",
+]
 
 ALIGNMENT = 64  # a cache line, and the widest register
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -89,8 +96,12 @@ def check_series(x: NDArray[Any], y: NDArray[Any]) -> tuple[int, int]:
     Raises:
         ValueError: They are not both (time,), or both (time, channels).
     """
-    if not (x.ndim == y.ndim == 1 or x.ndim == 2 and x.shape[1:] == y.shape[1:] != (0,)):
-        raise ValueError(f"series must be (n,) or (n, d) alike, got {x.shape} and {y.shape}")
+    if not (
+        x.ndim == y.ndim == 1 or x.ndim == 2 and x.shape[1:] == y.shape[1:] != (0,)
+    ):
+        raise ValueError(
+            f"series must be (n,) or (n, d) alike, got {x.shape} and {y.shape}"
+        )
     return len(x), len(y)
 
 

@@ -67,9 +67,13 @@ def dtw_batch(
     check_cost(cost)
     X, Y = check_pair(X, Y)  # noqa: N806
     if X.ndim not in {2, 3} or X.ndim != Y.ndim or X.shape[0] != Y.shape[0]:
-        raise ValueError(f"X and Y must be (B, n[, d]) alike, got {X.shape} and {Y.shape}")
+        raise ValueError(
+            f"X and Y must be (B, n[, d]) alike, got {X.shape} and {Y.shape}"
+        )
     if X.size == 0 or Y.size == 0 or X.shape[2:] != Y.shape[2:]:
-        raise ValueError(f"X and Y must share their channels, got {X.shape} and {Y.shape}")
+        raise ValueError(
+            f"X and Y must share their channels, got {X.shape} and {Y.shape}"
+        )
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
     pairs, n, m = X.shape[0], X.shape[1], Y.shape[1]
@@ -77,7 +81,9 @@ def dtw_batch(
     if out is None:
         out = np.empty(pairs, X.dtype)
     elif out.shape != (pairs,) or out.dtype != X.dtype or not out.flags.carray:
-        raise ValueError(f"out must be a contiguous {X.dtype} array of shape ({pairs},)")
+        raise ValueError(
+            f"out must be a contiguous {X.dtype} array of shape ({pairs},)"
+        )
     channels = X.shape[2] if X.ndim == 3 else 1
     if not _fill(X.reshape(-1), Y.reshape(-1), (n, m, channels), radius, out, threads):
         _mark_unusable(X, Y, out)
@@ -207,7 +213,9 @@ def _cell(x: Any, y: Any, above: Any, corner: Any, left: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def _row_by_row(xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: int) -> None:
+def _row_by_row(
+    xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: int
+) -> None:
     """ys holds, for column j at 2 (j + 1), y[j] and the row of D that grows in place."""
     lanes = count(xs)
     inf = fill(xs, np.inf, 1)
@@ -229,7 +237,9 @@ def _row_by_row(xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: int)
 
 
 @numba.njit(cache=True, nogil=True)
-def _tile_by_tile(xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: int) -> None:
+def _tile_by_tile(
+    xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: int
+) -> None:
     """As _row_by_row, four rows at a time; radius >= 2.
 
     Rows of +inf fill the first tile from above, so that the last row is a bottom row.
@@ -402,7 +412,20 @@ def _tile_by_tile_nd(
         enters, leaves = i - radius, i + radius + 1
         _sum_costs(xs, ys, m, channels, enters, leaves, costs, 0, 2 * radius + 1)
         last = (2 * radius + 1) * ROWS
-        for cell in (1, 2, 3, 6, 7, 11, last, last + 4, last + 5, last + 8, last + 9, last + 10):
+        for cell in (
+            1,
+            2,
+            3,
+            6,
+            7,
+            11,
+            last,
+            last + 4,
+            last + 5,
+            last + 8,
+            last + 9,
+            last + 10,
+        ):
             store(costs, cell * lanes, inf)
         first = max(0, enters)
         corner = load(row, first * lanes, inf)
@@ -456,7 +479,11 @@ def _sum_costs(
     c00 = c01 = c02 = c10 = c11 = c12 = c20 = c21 = c22 = c30 = c31 = c32 = zero
     for c in range(0, step, lanes):
         x = load(xs, c, zero)
-        y0, y1, y2 = load(ys, j0 + c, zero), load(ys, j1 + c, zero), load(ys, j2 + c, zero)
+        y0, y1, y2 = (
+            load(ys, j0 + c, zero),
+            load(ys, j1 + c, zero),
+            load(ys, j2 + c, zero),
+        )
         c00 = add_square(c00, sub(x, y0))
         c01 = add_square(c01, sub(x, y1))
         c02 = add_square(c02, sub(x, y2))

@@ -162,7 +162,9 @@ def _meet(
     xs_back += pad + first_back
     ys_back += pad + first_back + m - 1 + late_back
     steps = n + m - 1 + late + late_back  # odd, whatever n, m and radius are
-    rounds = steps // 4  # both chains take two steps; then the forward one the last 1 or 3
+    rounds = (
+        steps // 4
+    )  # both chains take two steps; then the forward one the last 1 or 3
     starts = (xs, ys, xs_back, ys_back)
     ends = (even, odd, even_back, odd_back)
     if channels > 1:
@@ -214,7 +216,9 @@ def _pad(
             for column in range(0, channels, lanes):
                 c = min(column, channels - lanes)
                 to = c * pitch
-                transpose(series, i * channels + c, channels, scratch, forth + to + i, pitch)
+                transpose(
+                    series, i * channels + c, channels, scratch, forth + to + i, pitch
+                )
                 to += back + n - 1 - end
                 transpose(series, end * channels + c, -channels, scratch, to, pitch)
 
@@ -240,7 +244,15 @@ def _wide(
     for t in range(rounds):
         _both(scratch, xs + t, ys - t, channels, pitch, wall, even, odd, wide)
         _both(
-            scratch, xs_back + t, ys_back - t, channels, pitch, wall, even_back, odd_back, wide
+            scratch,
+            xs_back + t,
+            ys_back - t,
+            channels,
+            pitch,
+            wall,
+            even_back,
+            odd_back,
+            wide,
         )
     xs += rounds
     ys -= rounds
@@ -297,10 +309,16 @@ def _both(
         near_above = _grown(best, scratch, xs + above, ys + above, channels, pitch)
         store(scratch, even + above, near_above)
         best = least(least(far, near), lower(near, near_above))
-        store(scratch, odd + at, _grown(best, scratch, xs + at + 1, ys + at, channels, pitch))
+        store(
+            scratch,
+            odd + at,
+            _grown(best, scratch, xs + at + 1, ys + at, channels, pitch),
+        )
         far, near, at = far_above, near_above, above
     best = add(least(least(far, near), lower(near, inf)), load(scratch, wall + at, inf))
-    store(scratch, odd + at, _grown(best, scratch, xs + at + 1, ys + at, channels, pitch))
+    store(
+        scratch, odd + at, _grown(best, scratch, xs + at + 1, ys + at, channels, pitch)
+    )
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
@@ -319,7 +337,9 @@ def _even(
     for at in range(0, wide, count(scratch)):
         far = load(scratch, odd + at, below)
         best = least(least(load(scratch, even + at, below), far), lift(far, below))
-        store(scratch, even + at, _grown(best, scratch, xs + at, ys + at, channels, pitch))
+        store(
+            scratch, even + at, _grown(best, scratch, xs + at, ys + at, channels, pitch)
+        )
         below = far
 
 
@@ -344,7 +364,9 @@ def _narrow(
         even = _next_even(scratch, xs, ys, even, odd, inf)
         even_back = _next_even(scratch, xs_back, ys_back, even_back, odd_back, inf)
         odd = _next_odd(scratch, xs + 1, ys, odd, even, inf, brim)
-        odd_back = _next_odd(scratch, xs_back + 1, ys_back, odd_back, even_back, inf, brim)
+        odd_back = _next_odd(
+            scratch, xs_back + 1, ys_back, odd_back, even_back, inf, brim
+        )
         xs, ys, xs_back, ys_back = xs + 1, ys - 1, xs_back + 1, ys_back - 1
     if rest == 3:
         even = _next_even(scratch, xs, ys, even, odd, inf)
@@ -358,7 +380,9 @@ def _narrow(
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
-def _next_even(scratch: NDArray[Any], xs: int, ys: int, even: Any, odd: Any, inf: Any) -> Any:
+def _next_even(
+    scratch: NDArray[Any], xs: int, ys: int, even: Any, odd: Any, inf: Any
+) -> Any:
     difference = sub(load(scratch, xs, inf), load(scratch, ys, inf))
     return add_square(least(least(even, odd), lift(odd, inf)), difference)
 
@@ -374,7 +398,12 @@ def _next_odd(
 
 @numba.njit(cache=True, nogil=True)
 def _join(
-    scratch: NDArray[Any], even: int, odd: int, even_back: int, odd_back: int, radius: int
+    scratch: NDArray[Any],
+    even: int,
+    odd: int,
+    even_back: int,
+    odd_back: int,
+    radius: int,
 ) -> float:
     """The best sum over every step from the forward diagonals to the backward ones.
 
@@ -385,6 +414,8 @@ def _join(
     for lane in range(radius):
         across = radius - 1 - lane
         next_ = scratch[odd_back + across]
-        onward = min(next_, scratch[odd_back + across + 1], scratch[even_back + across + 1])
+        onward = min(
+            next_, scratch[odd_back + across + 1], scratch[even_back + across + 1]
+        )
         best = min(best, scratch[even + lane] + onward, scratch[odd + lane] + next_)
     return best

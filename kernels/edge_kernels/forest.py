@@ -54,7 +54,9 @@ class Forest:
             object.__setattr__(self, name, array)
         nodes = self.feature.size
         if not nodes == self.threshold.size == self.child.size == self.length.size:
-            raise ValueError("feature, threshold, child and length must be of one length")
+            raise ValueError(
+                "feature, threshold, child and length must be of one length"
+            )
         if not 1 <= self.root.size == self.depth.size:
             raise ValueError("root and depth must be of one length, at least 1")
         leaf = self.child == np.arange(nodes)
@@ -114,7 +116,9 @@ def forest_scores(forest: Forest, X: ArrayLike) -> NDArray[np.float64]:  # noqa:
     )
     if forest.normal_length == 0:  # grown on a single row: everything is normal
         return np.where(np.isnan(total), np.nan, -0.5)
-    scores: NDArray[np.float64] = -(2 ** (-total / (forest.root.size * forest.normal_length)))
+    scores: NDArray[np.float64] = -(
+        2 ** (-total / (forest.root.size * forest.normal_length))
+    )
     return scores
 
 

@@ -87,7 +87,9 @@ def fill(_context: Any, array: Any, value: Any, registers: Any) -> Any:
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         number = context.cast(builder, args[1], value, lanes.dtype)
         vector = context.get_value_type(lanes)
-        one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(INDEX, 0))
+        one = builder.insert_element(
+            ir.Constant(vector, ir.Undefined), number, ir.Constant(INDEX, 0)
+        )
         return builder.shuffle_vector(one, one, _mask([0] * lanes.count))
 
     return lanes(array, value, registers), generate
@@ -166,7 +168,9 @@ def add_square(_context: Any, total: Any, difference: Any) -> Any:
 @intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
 def lift(_context: Any, lanes: Any, below: Any) -> Any:
     """Every number one lane up; lane 0 takes the last of `below`."""
-    return lanes(lanes, below), _shuffler(1, 0, range(lanes.count - 1, 2 * lanes.count - 1))
+    return lanes(lanes, below), _shuffler(
+        1, 0, range(lanes.count - 1, 2 * lanes.count - 1)
+    )
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
@@ -222,7 +226,9 @@ def transpose(
             ]
             for _ in range(piece.bit_length() - 1):
                 square = [
-                    builder.shuffle_vector(square[i], square[i + piece // 2], _mask(pairs))
+                    builder.shuffle_vector(
+                        square[i], square[i + piece // 2], _mask(pairs)
+                    )
                     for i in range(piece // 2)
                     for pairs in (zip_low, zip_high)
                 ]
@@ -233,7 +239,9 @@ def transpose(
                 builder.store(vector, place, align=number)
         return context.get_dummy_value()
 
-    signature = types.void(source, types.intp, types.intp, target, types.intp, types.intp)
+    signature = types.void(
+        source, types.intp, types.intp, target, types.intp, types.intp
+    )
     return signature, generate
 
 

@@ -12,7 +12,15 @@ import numpy as np
 from guard_pages import guarded
 from numpy.typing import NDArray
 
-from edge_kernels import band_radius, dtw, dtw_batch, dtw_batches, dtw_pair, dtw_path, dtw_paths
+from edge_kernels import (
+    band_radius,
+    dtw,
+    dtw_batch,
+    dtw_batches,
+    dtw_pair,
+    dtw_path,
+    dtw_paths,
+)
 
 BATCH = 17  # a block of lanes, and one that overlaps it
 
@@ -21,7 +29,12 @@ def main(sizes: range, channels: int, short: int) -> None:
     """Each size with the usual band, a full one, none, and y a little shorter."""
     for n in sizes:
         for dtype in (np.float32, np.float64):
-            for m, radius in ((n, band_radius(n, 0.1)), (n, n - 1), (max(1, n - 2), 2), (n, 0)):
+            for m, radius in (
+                (n, band_radius(n, 0.1)),
+                (n, n - 1),
+                (max(1, n - 2), 2),
+                (n, 0),
+            ):
                 random = np.random.default_rng(n)
                 x = random.normal(size=(BATCH, n, channels)).astype(dtype)
                 y = random.normal(size=(BATCH, m, channels)).astype(dtype)

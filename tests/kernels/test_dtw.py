@@ -27,12 +27,16 @@ def pairs(draw: st.DrawFn, dtype: DTypeLike = np.float64, *, longest: int = 40) 
     offset = draw(st.sampled_from([0.0, 0.0, 1e3]))
     scale = draw(st.sampled_from([1.0, 0.0, 1e-3, 1e5]))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    x, y = (offset + scale * random.normal(size=(k, channels)).astype(dtype) for k in (n, m))
+    x, y = (
+        offset + scale * random.normal(size=(k, channels)).astype(dtype) for k in (n, m)
+    )
     x, y = x.astype(dtype), y.astype(dtype)
     return (x[:, 0], y[:, 0], radius) if channels == 1 else (x, y, radius)
 
 
-def walks(count: int, n: int, dtype: DTypeLike, channels: int | None = None) -> NDArray[np.floating]:
+def walks(
+    count: int, n: int, dtype: DTypeLike, channels: int | None = None
+) -> NDArray[np.floating]:
     shape = (count, n) if channels is None else (count, n, channels)
     return np.random.default_rng(n).normal(size=shape).cumsum(1).astype(dtype)
 
@@ -46,7 +50,9 @@ def walks(count: int, n: int, dtype: DTypeLike, channels: int | None = None) -> 
 def test_agree_with_the_definition(dtype: type, data: st.DataObject) -> None:
     x, y, radius = data.draw(pairs(dtype))
     want = naive.dtw(x, y, radius)
-    noise = float(np.finfo(dtype).eps * max(abs(x).max(), abs(y).max())) ** 2 * x.size * 8
+    noise = (
+        float(np.finfo(dtype).eps * max(abs(x).max(), abs(y).max())) ** 2 * x.size * 8
+    )
     for got in (
         dtw(x, y, radius),
         dtw_batch(x[None], y[None], radius)[0],
@@ -68,7 +74,9 @@ def test_a_float64_batch_is_exact_to_the_last_bit(pair: Pair) -> None:
     st.integers(0, 9),
 )
 @settings(max_examples=60, deadline=None)
-def test_any_number_is_exact(x: NDArray[np.float64], y: NDArray[np.float64], radius: int) -> None:
+def test_any_number_is_exact(
+    x: NDArray[np.float64], y: NDArray[np.float64], radius: int
+) -> None:
     assert dtw_batch(x[None], y[None], radius)[0] == naive.dtw(x, y, radius)
 
 
@@ -76,7 +84,12 @@ def test_any_number_is_exact(x: NDArray[np.float64], y: NDArray[np.float64], rad
 # as the matrix, of one register of lanes, of two, of more.
 SHAPES = [
     *itertools.product(range(1, 10), range(1, 10), (0, 1, 2, 3, 8)),
-    *((n, m, w) for n in (63, 64, 65, 66) for m in (63, 66) for w in (3, 6, 15, 16, 31, 32, 65)),
+    *(
+        (n, m, w)
+        for n in (63, 64, 65, 66)
+        for m in (63, 66)
+        for w in (3, 6, 15, 16, 31, 32, 65)
+    ),
     (300, 290, 40),
     (150, 150, 149),
 ]
@@ -165,7 +178,9 @@ def test_of_equal_paths_the_diagonal_one_is_taken() -> None:
 
 @BOTH
 @pytest.mark.parametrize("pairs_in_batch", [1, 2, 7, 8, 15, 16, 17, 33])
-def test_a_distance_does_not_depend_on_the_batch_around_it(dtype: type, pairs_in_batch: int) -> None:
+def test_a_distance_does_not_depend_on_the_batch_around_it(
+    dtype: type, pairs_in_batch: int
+) -> None:
     x, y = walks(33, 25, dtype), walks(33, 25, dtype)[:, ::-1]
     whole = dtw_batch(x, y, 4)
     part = slice(33 - pairs_in_batch, None)
@@ -246,7 +261,9 @@ SERIES = np.zeros(8)
 @pytest.mark.parametrize(
     ("x", "y", "radius"),
     [
-        pytest.param(SERIES, np.zeros(5), 2, id="the radius does not bridge the lengths"),
+        pytest.param(
+            SERIES, np.zeros(5), 2, id="the radius does not bridge the lengths"
+        ),
         pytest.param(SERIES, SERIES, -1, id="negative radius"),
         pytest.param(SERIES, np.zeros(0), 9, id="empty"),
         pytest.param(np.zeros((8, 0)), np.zeros((8, 0)), 2, id="no channels"),
@@ -314,7 +331,14 @@ def test_anything_but_floats_is_refused(dtype: type) -> None:
 
 @pytest.mark.parametrize(
     ("n", "ratio", "radius"),
-    [(96, 0.1, 10), (100, 0.07, 7), (30, 0.1, 3), (1, 0.0, 0), (7, 1.0, 7), (48, 0.01, 1)],
+    [
+        (96, 0.1, 10),
+        (100, 0.07, 7),
+        (30, 0.1, 3),
+        (1, 0.0, 0),
+        (7, 1.0, 7),
+        (48, 0.01, 1),
+    ],
 )
 def test_the_radius_is_rounded_up(n: int, ratio: float, radius: int) -> None:
     assert band_radius(n, ratio) == radius

@@ -12,7 +12,11 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs mprotect")
 
 def run(*arguments: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, Path(__file__).with_name("guarded_dtw.py"), *map(str, arguments)],
+        [
+            sys.executable,
+            Path(__file__).with_name("guarded_dtw.py"),
+            *map(str, arguments),
+        ],
         check=False,
         capture_output=True,
         text=True,
@@ -21,9 +25,12 @@ def run(*arguments: int) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("start", "stop", "step", "channels"), [(1, 301, 1, 1), (1, 301, 13, 3), (1, 60, 5, 20)]
+    ("start", "stop", "step", "channels"),
+    [(1, 301, 1, 1), (1, 301, 13, 3), (1, 60, 5, 20)],
 )
-def test_no_size_leaves_its_buffers(start: int, stop: int, step: int, channels: int) -> None:
+def test_no_size_leaves_its_buffers(
+    start: int, stop: int, step: int, channels: int
+) -> None:
     done = run(start, stop, step, channels, 0)
     assert done.returncode == 0, done.stderr or done.returncode
 

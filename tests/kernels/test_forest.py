@@ -47,9 +47,13 @@ def test_a_reading_on_a_threshold_goes_where_scikit_learn_sends_it(
     model: Any, flat: Forest
 ) -> None:
     cuts = flat.threshold[np.isfinite(flat.threshold)]
-    cuts = np.concatenate([cuts, np.nextafter(cuts, np.float32(9)), np.nextafter(cuts, -9)])
+    cuts = np.concatenate(
+        [cuts, np.nextafter(cuts, np.float32(9)), np.nextafter(cuts, -9)]
+    )
     rows = np.repeat(cuts[:, None], 5, axis=1).astype(np.float32)
-    np.testing.assert_allclose(forest_scores(flat, rows), model.score_samples(rows), rtol=1e-13)
+    np.testing.assert_allclose(
+        forest_scores(flat, rows), model.score_samples(rows), rtol=1e-13
+    )
 
 
 @given(arrays(np.float64, 8, elements=st.floats(-1e30, 1e30)))
@@ -68,7 +72,9 @@ def test_a_threshold_is_rounded_down(thresholds: NDArray[np.float64]) -> None:
         pytest.param({"max_features": 0.4}, id="a few columns a tree"),
     ],
 )
-def test_every_kind_of_forest_scores_like_scikit_learn(settings: dict[str, Any]) -> None:
+def test_every_kind_of_forest_scores_like_scikit_learn(
+    settings: dict[str, Any],
+) -> None:
     rows = readings(300)
     model = grown(rows, **settings)
     got = forest_scores(as_flat(model), rows)
@@ -134,7 +140,9 @@ def test_rows_that_do_not_fit_are_refused(flat: Forest, shape: tuple[int, ...]) 
         pytest.param({"length": [1.0, 1.0]}, id="more lengths than nodes"),
     ],
 )
-def test_a_forest_that_would_read_elsewhere_cannot_be_built(changes: dict[str, Any]) -> None:
+def test_a_forest_that_would_read_elsewhere_cannot_be_built(
+    changes: dict[str, Any],
+) -> None:
     leaf = Forest(
         feature=np.array([0], np.int32),
         threshold=np.array([np.inf], np.float32),
