@@ -19,4 +19,4 @@ def bench_dtaidistance(benchmark: BenchmarkFixture, name: str) -> None:
     if peer.run is None:
         pytest.skip("dtaidistance is not installed: install the extra `bench`")
     benchmark.group = name
-    benchmark.pedantic(peer.run, rounds=3)
+    benchmark(peer.run)

@@ -1,4 +1,4 @@
-"""The cases of the kernels' ratio table: ours, peers at the same work, and the limit."""
+"""The cases of the ratio table: our kernels, peers at the same work, and the limit."""
 
 import importlib
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Data = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Peer:
-    """Another implementation, in a loop over the same pairs unless `pairs` says otherwise."""
+    """Another implementation, over the same pairs unless `pairs` says otherwise."""
 
     name: str
     run: Callable[[], Any] | None
@@ -58,10 +58,11 @@ def reconstructions(count: int, n: int, channels: int) -> Data:
 def batch(n: int, dtype: type, at_least: tuple[float, ...], channels: int = 1) -> Case:
     count = 256
     data = reconstructions(count, n, channels)
-    x, y = (series.astype(dtype) for series in data)
+    x: NDArray[Any] = data[0].astype(dtype)
+    y: NDArray[Any] = data[1].astype(dtype)
     radius = band_radius(n, 0.1)
-    # A cell: two minima, and a channel's difference and fused multiply-add, which are three
-    # instructions in float64; the sum over several channels is added to the minimum.
+    # A cell: two minima, and a channel's difference and fused multiply-add, in float64
+    # three instructions; the sum over several channels is added to the minimum.
     a_channel = 2 if dtype is np.float32 else 3
     in_a_cell = 2 + a_channel * channels + (channels > 1)
     cells = n * (2 * radius + 1) - radius * (radius + 1)

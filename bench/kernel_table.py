@@ -1,12 +1,12 @@
 """Writes the table of the kernels' speed against peers and the machine's limit.
 
-python bench/kernel_table.py [FILE]: Markdown to FILE, bench/results/kernels.md by default.
+python bench/kernel_table.py [FILE]: Markdown, to bench/results/kernels.md by default.
 
-Every figure is a ratio of medians over interleaved rounds of one process's CPU time, so that
-busy neighbours slow all alike. Results are compared before anything is timed.
+Every figure is a ratio of medians over interleaved rounds of one process's CPU time, so
+that busy neighbours slow all alike. Results are compared before anything is timed.
 """
 
-import datetime
+import datetime as dt
 import importlib.metadata
 import platform
 import statistics
@@ -21,6 +21,7 @@ import numpy as np
 from elastic import CASES, Case
 from limits import instruction_ns
 
+from edge_kernels.band import aligned
 from edge_kernels.lanes import REGISTER_BYTES
 
 ROUNDS = 9
@@ -44,7 +45,7 @@ def main() -> None:
 def rows(name: str, case: Case) -> list[str]:
     """The table's lines for one case, one a peer."""
     check(name, case)
-    scratch = np.ones(REGISTER_BYTES, np.uint8).repeat(8).view(case.dtype).copy()
+    scratch = aligned(8 * REGISTER_BYTES // np.dtype(case.dtype).itemsize, case.dtype)
     scratch[:] = 1
     instruction_ns(scratch)  # compile outside the clock
     contenders = {"": case.ours} | {
@@ -55,7 +56,7 @@ def rows(name: str, case: Case) -> list[str]:
     limit = ""
     if case.instructions:
         limit = f"{case.instructions * instruction / times['']:.2f}"
-    lines = []
+    lines: list[str] = []
     for peer in case.peers:
         first = not lines
         start = f"| {name} | {ours / 1e3:.3g} " if first else "| | "
@@ -87,7 +88,7 @@ def check(name: str, case: Case) -> None:
 def race(
     contenders: dict[str, Callable[[], Any]], limit: Callable[[], float]
 ) -> tuple[dict[str, float], float]:
-    """Median nanoseconds of a call of each, and of what `limit` returns, taken in turns."""
+    """Median nanoseconds of a call of each, and of what `limit` says, in turns."""
     repeats = {
         name: max(1, round(ROUND_NS / timed(run, 1)))
         for name, run in contenders.items()
@@ -124,14 +125,14 @@ def machine() -> str:
         text=True,
         check=False,
     ).stdout.strip()
-    today = datetime.datetime.now(tz=datetime.UTC).date()
+    today = dt.datetime.now(tz=dt.UTC).date()
     return (
         f"{cpu()}, registers of {REGISTER_BYTES * 8} bits, one core; "
         f"Python {platform.python_version()}, {', '.join(versions)}; "
         f"commit {commit or 'unknown'}, {today}.\n\n"
-        "Squared cost, radius ceil(0.1 n), one channel unless d says otherwise. The limit is "
-        "the arithmetic's vector instructions times what one takes here, measured in the same "
-        "rounds. Ratios are medians over interleaved rounds; `at least` is the target."
+        "Squared cost, radius ceil(0.1 n), one channel unless d says otherwise. The "
+        "limit is the arithmetic's vector instructions times what one takes here, "
+        "measured in the same rounds. `at least` is the target."
     )
 
 

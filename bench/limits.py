@@ -30,7 +30,7 @@ def instruction_ns(scratch: NDArray[Any], rounds: int = 20_000) -> float:
     return elapsed / (rounds * CHAINS * INSTRUCTIONS[scratch.dtype])
 
 
-@numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
 def spin(scratch: NDArray[Any], rounds: int) -> None:
     """`rounds` times eight cells of the recurrence; scratch holds 8 registers."""
     lanes = count(scratch)

@@ -12,7 +12,7 @@ __all__ = ["dtw", "dtw_matrix", "isolation_score"]
 def dtw_matrix(
     x: NDArray[np.floating], y: NDArray[np.floating], radius: int
 ) -> NDArray[np.float64]:
-    """D[i, j]: least cost of a path from (0, 0) to (i, j) in the band |i - j| <= radius."""
+    """Least cost of a path from (0, 0) to (i, j) in the band |i - j| <= radius."""
     x = np.reshape(x, (len(x), -1)).astype(np.float64)
     y = np.reshape(y, (len(y), -1)).astype(np.float64)
     best = np.full((len(x) + 1, len(y) + 1), np.inf)

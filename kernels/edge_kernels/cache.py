@@ -1,16 +1,16 @@
 """Where compiled kernels are kept, so that a gateway does not wait for a compiler.
 
 numba's own choice falls short of an appliance in three ways. A folder that cannot be
-written to is not read either, so that an image which was warmed when it was built and is
-mounted read-only compiles at every start. Without any folder to write to, importing a
-cached kernel raises. And a cached kernel is only renewed when its own file changes, not
-when a file does whose functions were inlined into it. `KernelCache` answers all three,
-for the kernels of this package alone:
+written to is not read either: an image that was warmed when it was built and is mounted
+read-only compiles at every start. Without any folder to write to, importing a cached
+kernel raises. And a cached kernel is only renewed when its own file changes, not when a
+file does whose functions were inlined into it. `KernelCache` answers all three, for the
+kernels of this package alone:
 
-- the folder is NUMBA_CACHE_DIR, else __pycache__ beside the kernels, else the user's cache
-  folder: the first that can be written to;
-- failing all, it is a temporary one, which begins with what __pycache__ holds. Where that
-  is nothing, every kernel is compiled again at every start: a warning says so;
+- the folder is NUMBA_CACHE_DIR, else __pycache__ beside the kernels, else the user's
+  cache folder: the first that can be written to;
+- failing all, it is a temporary one, which begins with what __pycache__ holds. Where
+  that is nothing, every kernel is compiled again at every start: a warning says so;
 - its stamp is a digest of all the files of this package.
 """
 
@@ -33,7 +33,7 @@ __all__ = ["KernelCache", "source_stamp"]
 PACKAGE = Path(__file__).parent
 
 
-class KernelCache(UserWideCacheLocator):  # type: ignore[misc]  # numba ships no types
+class KernelCache(UserWideCacheLocator):  # type: ignore[misc]  # numba's is untyped
     """numba's protocol for the folder of a function's cache, and its stamp."""
 
     def get_cache_path(self) -> str:
@@ -75,9 +75,9 @@ def _folder() -> Path:
         shutil.copy(file, folder)
     if not warmed:
         warnings.warn(
-            f"no folder to keep compiled kernels in: {PACKAGE} cannot be written to, so they "
-            "are compiled at every start; set NUMBA_CACHE_DIR, or call edge_kernels.warm "
-            "when the image is built",
+            f"no folder to keep compiled kernels in: {PACKAGE} cannot be written to, "
+            "so they are compiled at every start; set NUMBA_CACHE_DIR, or call "
+            "edge_kernels.warm when the image is built",
             stacklevel=1,
         )
     return folder

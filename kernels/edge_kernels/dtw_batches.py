@@ -7,7 +7,7 @@ column the samples of y and the row above are loaded once, four cells are comput
 registers, and only the bottom row is stored.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numba
@@ -35,8 +35,8 @@ SLACK = ROWS - 1  # columns that a tile may read behind the last
 
 
 def dtw_batch(
-    X: ArrayLike,  # noqa: N803  # matrices are capitals, as in the papers
-    Y: ArrayLike,  # noqa: N803
+    X: ArrayLike,
+    Y: ArrayLike,
     radius: int,
     *,
     cost: str = "squared",
@@ -65,7 +65,7 @@ def dtw_batch(
         ValueError: Shapes, radius, `out` or `threads` do not fit; an empty input.
     """
     check_cost(cost)
-    X, Y = check_pair(X, Y)  # noqa: N806
+    X, Y = check_pair(X, Y)
     if X.ndim not in {2, 3} or X.ndim != Y.ndim or X.shape[0] != Y.shape[0]:
         raise ValueError(
             f"X and Y must be (B, n[, d]) alike, got {X.shape} and {Y.shape}"
@@ -91,8 +91,8 @@ def dtw_batch(
 
 
 def _fill(
-    X: NDArray[Any],  # noqa: N803
-    Y: NDArray[Any],  # noqa: N803
+    X: NDArray[Any],
+    Y: NDArray[Any],
     shape: tuple[int, int, int],
     radius: int,
     out: NDArray[Any],
@@ -104,8 +104,8 @@ def _fill(
     pairs = out.size
     if pairs < lanes:  # the kernel works on whole registers
         spare = [*range(pairs), *[pairs - 1] * (lanes - pairs)]
-        X = X.reshape(pairs, -1)[spare].reshape(-1)  # noqa: N806
-        Y = Y.reshape(pairs, -1)[spare].reshape(-1)  # noqa: N806
+        X = X.reshape(pairs, -1)[spare].reshape(-1)
+        Y = Y.reshape(pairs, -1)[spare].reshape(-1)
         whole = np.empty(lanes, out.dtype)
         finite = _run(X, Y, n, m, channels, radius, whole)
         out[:] = whole[:pairs]
@@ -129,12 +129,13 @@ def _fill(
             )
             for b, e in zip(starts, ends, strict=True)
         ]
-    return all([part.result() for part in parts])
+    # Every part is asked, not only up to the first that is not finite: each may raise.
+    return all(list(map(Future.result, parts)))
 
 
 def _run(
-    X: NDArray[Any],  # noqa: N803
-    Y: NDArray[Any],  # noqa: N803
+    X: NDArray[Any],
+    Y: NDArray[Any],
     n: int,
     m: int,
     channels: int,
@@ -150,7 +151,7 @@ def _run(
     return bool(_batch_nd(X, Y, n, m, channels, radius, aligned(size, out.dtype), out))
 
 
-def _mark_unusable(X: NDArray[Any], Y: NDArray[Any], out: NDArray[Any]) -> None:  # noqa: N803
+def _mark_unusable(X: NDArray[Any], Y: NDArray[Any], out: NDArray[Any]) -> None:
     # A NaN sample makes a whole row or column of D NaN; the minimum may turn that into
     # infinity at the edge of the band, but never into a number.
     for b in np.flatnonzero(~np.isfinite(out)):
@@ -160,8 +161,8 @@ def _mark_unusable(X: NDArray[Any], Y: NDArray[Any], out: NDArray[Any]) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _batch(
-    X: NDArray[Any],  # noqa: N803
-    Y: NDArray[Any],  # noqa: N803
+    X: NDArray[Any],
+    Y: NDArray[Any],
     n: int,
     m: int,
     radius: int,
@@ -216,7 +217,7 @@ def _cell(x: Any, y: Any, above: Any, corner: Any, left: Any) -> Any:
 def _row_by_row(
     xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: int
 ) -> None:
-    """ys holds, for column j at 2 (j + 1), y[j] and the row of D that grows in place."""
+    """Into `ys`: at 2 (j + 1) it holds y[j], behind that the row of D, in place."""
     lanes = count(xs)
     inf = fill(xs, np.inf, 1)
     for j in range(m + 1):
@@ -237,7 +238,7 @@ def _row_by_row(
 
 
 @numba.njit(cache=True, nogil=True)
-def _tile_by_tile(
+def _tile_by_tile(  # noqa: PLR0915  # four rows, spelled out
     xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: int
 ) -> None:
     """As _row_by_row, four rows at a time; radius >= 2.
@@ -311,8 +312,8 @@ def _tile_by_tile(
 
 @numba.njit(cache=True, nogil=True)
 def _batch_nd(
-    X: NDArray[Any],  # noqa: N803
-    Y: NDArray[Any],  # noqa: N803
+    X: NDArray[Any],
+    Y: NDArray[Any],
     n: int,
     m: int,
     channels: int,
@@ -381,7 +382,7 @@ def _tile_by_tile_nd(
     row: NDArray[Any],
     costs: NDArray[Any],
 ) -> None:
-    """As _tile_by_tile, but with the costs of a tile, [column][row][lane], summed first.
+    """As _tile_by_tile, with a tile's costs, [column][row][lane], summed first.
 
     The four rows of x are transposed as they are needed: then they stay in L1.
     """
@@ -407,8 +408,8 @@ def _tile_by_tile_nd(
             j = i - radius + slot
             if j + 2 >= 0 and j < m:
                 _sum_costs(xs, ys, m, channels, j, j, costs, slot, slot)
-        # The band gains its four rows over three columns at the left and loses them over
-        # three at the right: the cells of both make up one block without waste.
+        # The band gains its four rows over three columns at the left and loses them
+        # over three at the right: the cells of both make up one block without waste.
         enters, leaves = i - radius, i + radius + 1
         _sum_costs(xs, ys, m, channels, enters, leaves, costs, 0, 2 * radius + 1)
         last = (2 * radius + 1) * ROWS

@@ -1,7 +1,7 @@
 """Where the warping path runs, and what each step of x costs on it.
 
-The anti-diagonals of dtw_pair (its head explains the lanes), from the start alone, and all
-of them kept: n + m - 1 of radius + 1 numbers. Only for windows that were flagged.
+The anti-diagonals of dtw_pair (its head explains the lanes), from the start alone, and
+all of them kept: n + m - 1 of radius + 1 numbers. For windows that were flagged.
 """
 
 from typing import Any
@@ -39,9 +39,9 @@ def dtw_path(
         radius: Half-width of the band: i and j match only where |i - j| <= radius.
 
     Returns:
-        The distance, as `dtw` gives it up to rounding; the path, shape (k, 2): pairs
-        (i, j) from (0, 0) to (n - 1, m - 1), of equally good ones that which prefers the
-        diagonal, then a step of x; and the profile, shape (n,): squared differences that
+        The distance, as `dtw` gives it up to rounding; the path, shape (k, 2), pairs
+        (i, j) from (0, 0) to (n - 1, m - 1), of equally good ones that which prefers
+        the diagonal, then a step of x; and the profile, shape (n,): the costs that
         step i of x pays on the path. The profile sums to the distance.
 
         Where the distance is not finite there is no path: k is 0, the profile NaN.
@@ -115,13 +115,13 @@ def _diagonals(
     radius: int,
     wide: int,
 ) -> None:
-    """All diagonals k = -2 ... n + m - 2, one below the other, a register of +inf before each."""
+    """All diagonals from k = -2 on, a register of +inf before each."""
     lanes = count(scratch)
     inf = fill(scratch, np.inf, 1)
     span = lanes + wide
     scratch[: 2 * span] = np.inf
     scratch[lanes + (radius >> 1)] = 0  # D[-1, -1]
-    # Added to odd diagonals where the band ends: lane `radius` is the one that is looked at.
+    # Added to odd diagonals, where the band ends: lane `radius` must be infinite.
     brim = np.empty(2 * lanes, scratch.dtype)
     brim[:lanes] = 0
     brim[lanes:] = np.inf
@@ -186,7 +186,7 @@ def _walk(
     path: NDArray[np.intp],
     profile: NDArray[Any],
 ) -> tuple[float, int]:
-    """From the end back to the start, by value; returns D there and where the path begins."""
+    """From the end to the start, by value; D at the end, and the path's first row."""
     lanes = count(scratch)
     profile[:] = 0
     i, j = n - 1, m - 1

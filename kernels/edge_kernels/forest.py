@@ -5,7 +5,6 @@ from the rest after few of them is unlike the rest.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numba
 import numpy as np
@@ -84,7 +83,7 @@ def _within(indices: NDArray[np.int32], end: int) -> bool:
     return bool(((indices >= 0) & (indices < end)).all())
 
 
-def forest_scores(forest: Forest, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
+def forest_scores(forest: Forest, X: ArrayLike) -> NDArray[np.float64]:
     """Isolation Forest score of each row of X, as scikit-learn's `score_samples`.
 
     Args:
@@ -98,11 +97,11 @@ def forest_scores(forest: Forest, X: ArrayLike) -> NDArray[np.float64]:  # noqa:
     Raises:
         ValueError: X is not two-dimensional with as many columns as the forest knows.
     """
-    X = np.asarray(X, np.float32)  # noqa: N806
+    X = np.asarray(X, np.float32)
     if X.ndim != 2 or X.shape[1] != forest.features:
         raise ValueError(f"X must be (B, {forest.features}), got {X.shape}")
     if not X.flags.carray:
-        X = np.array(X, order="C")  # noqa: N806
+        X = np.array(X, order="C")
     total = np.empty(len(X))
     _total_lengths(
         forest.feature,
@@ -130,7 +129,7 @@ def _total_lengths(
     length: NDArray[np.float64],
     root: NDArray[np.int32],
     depth: NDArray[np.int32],
-    X: NDArray[np.float32],  # noqa: N803
+    X: NDArray[np.float32],
     total: NDArray[np.float64],
 ) -> None:
     """Path lengths of each row, summed over the trees in their order."""

@@ -56,7 +56,7 @@ def width(dtype: np.dtype[Any]) -> int:
     return REGISTER_BYTES // dtype.itemsize
 
 
-class Lanes(types.Type):  # type: ignore[misc]  # numba ships no types
+class Lanes(types.Type):  # type: ignore[misc]  # numba's is untyped
     """`count` numbers of `dtype`, side by side in one or more registers."""
 
     def __init__(self, dtype: types.Type, count: int) -> None:
@@ -66,20 +66,20 @@ class Lanes(types.Type):  # type: ignore[misc]  # numba ships no types
 
 
 @register_model(Lanes)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]  # numba ships no types
+class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]  # numba's is untyped
     def __init__(self, manager: Any, lanes: Lanes) -> None:
         number = manager.lookup(lanes.dtype).get_value_type()
         super().__init__(manager, lanes, ir.VectorType(number, lanes.count))
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic
 def count(_context: Any, array: Any) -> Any:
     """Numbers of the array's dtype in one register, a constant to the compiler."""
     number = ir.Constant(ir.IntType(types.intp.bitwidth), _count(array))
     return types.intp(array), lambda _context, _builder, _signature, _args: number
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic(prefer_literal=True)
 def fill(_context: Any, array: Any, value: Any, registers: Any) -> Any:
     """`registers` (a literal) registers of the array's dtype, `value` in every lane."""
     lanes = Lanes(array.dtype, registers.literal_value * _count(array))
@@ -95,7 +95,7 @@ def fill(_context: Any, array: Any, value: Any, registers: Any) -> Any:
     return lanes(array, value, registers), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic
 def load(_context: Any, array: Any, at: Any, like: Any) -> Any:
     """array[at : at + lanes], as many lanes as `like` has; `array` is contiguous."""
 
@@ -107,7 +107,7 @@ def load(_context: Any, array: Any, at: Any, like: Any) -> Any:
     return like(array, types.intp, like), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic
 def store(_context: Any, array: Any, at: Any, lanes: Any) -> Any:
     """array[at : at + lanes] = lanes; `array` is contiguous."""
 
@@ -120,19 +120,19 @@ def store(_context: Any, array: Any, at: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic
 def add(_context: Any, a: Any, b: Any) -> Any:
     """A + b, lane by lane."""
     return a(a, b), lambda _context, builder, _signature, args: builder.fadd(*args)
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic
 def sub(_context: Any, a: Any, b: Any) -> Any:
     """A - b, lane by lane."""
     return a(a, b), lambda _context, builder, _signature, args: builder.fsub(*args)
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic
 def least(_context: Any, a: Any, b: Any) -> Any:
     """The smaller of a and b, lane by lane; b where either is NaN."""
 
@@ -142,7 +142,7 @@ def least(_context: Any, a: Any, b: Any) -> Any:
     return a(a, b), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic
 def add_square(_context: Any, total: Any, difference: Any) -> Any:
     """Total + difference², lane by lane.
 
@@ -165,7 +165,7 @@ def add_square(_context: Any, total: Any, difference: Any) -> Any:
     return total(total, difference), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic
 def lift(_context: Any, lanes: Any, below: Any) -> Any:
     """Every number one lane up; lane 0 takes the last of `below`."""
     return lanes(lanes, below), _shuffler(
@@ -173,19 +173,19 @@ def lift(_context: Any, lanes: Any, below: Any) -> Any:
     )
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic
 def lower(_context: Any, lanes: Any, above: Any) -> Any:
     """Every number one lane down; the last lane takes the first of `above`."""
     return lanes(lanes, above), _shuffler(0, 1, range(1, lanes.count + 1))
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic
 def reverse(_context: Any, lanes: Any) -> Any:
     """The last lane first."""
     return lanes(lanes), _shuffler(0, 0, range(lanes.count - 1, -1, -1))
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no types
+@intrinsic
 def transpose(
     _context: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, pitch: Any
 ) -> Any:

@@ -1,6 +1,6 @@
 """python guarded_dtw.py START STOP STEP CHANNELS [SHORT]: every size in guarded memory.
 
-Not a test but what test_dtw_bounds.py runs: a kernel that leaves a buffer kills the process.
+What test_dtw_bounds.py runs: a kernel that leaves a buffer kills the process.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What happens to compiled kernels on disks of all kinds, each in a process of its own."""
+"""What becomes of compiled kernels on disks of all kinds, a process each."""
 
 import os
 import shutil

@@ -33,7 +33,5 @@ def test_both_precisions_are_warm() -> None:
     edge_kernels.warm()
     for name, kernel in entries():
         if "dtw" in name:
-            assert {str(types[0].dtype) for types in kernel.signatures} >= {
-                "float32",
-                "float64",
-            }
+            assert "float32" in str(kernel.signatures), name
+            assert "float64" in str(kernel.signatures), name
