@@ -14,10 +14,12 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 __all__ = [
     "aligned",
     "band_radius",
+    "check_batch",
     "check_cost",
     "check_pair",
     "check_radius",
     "check_series",
+    "mark_unusable",
 ]
 
 ALIGNMENT = 64  # a cache line, and the widest register
@@ -112,6 +114,28 @@ def check_series(x: NDArray[Any], y: NDArray[Any]) -> tuple[int, int]:
             f"series must be (n,) or (n, d) alike, got {x.shape} and {y.shape}"
         )
     return len(x), len(y)
+
+
+def check_batch(X: NDArray[Any], Y: NDArray[Any]) -> int:
+    """How many channels the series of X and Y have.
+
+    Raises:
+        ValueError: They are not both (pairs, time), or both (pairs, time, channels).
+    """
+    if X.ndim not in {2, 3} or X.ndim != Y.ndim or X.shape[0] != Y.shape[0]:
+        raise ValueError(f"X and Y must be (B, n[, d]), got {X.shape} and {Y.shape}")
+    if X.size == 0 or Y.size == 0 or X.shape[2:] != Y.shape[2:]:
+        raise ValueError(f"X and Y must share channels, got {X.shape} and {Y.shape}")
+    return X.shape[2] if X.ndim == 3 else 1
+
+
+def mark_unusable(X: NDArray[Any], Y: NDArray[Any], out: NDArray[Any]) -> None:
+    """Tell overflow, inf, from pairs that hold a NaN or an infinity, NaN."""
+    # A NaN sample makes a whole row or column of D NaN; the minimum may turn that into
+    # infinity at the edge of the band, but never into a number.
+    for b in np.flatnonzero(~np.isfinite(out)):
+        usable = np.isfinite(X[b]).all() and np.isfinite(Y[b]).all()
+        out[b] = np.inf if usable else np.nan
 
 
 def aligned(count: int, dtype: DTypeLike) -> NDArray[Any]:

@@ -14,18 +14,21 @@ file. `edge_kernels.cache` therefore stamps the cache with all the files togethe
 
 from typing import Any
 
+import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
 
 __all__ = [
     "REGISTER_BYTES",
     "Lanes",
     "add",
     "add_square",
+    "all_finite",
     "count",
     "fill",
     "least",
@@ -35,6 +38,7 @@ __all__ = [
     "reverse",
     "store",
     "sub",
+    "to_lanes",
     "transpose",
     "width",
 ]
@@ -45,6 +49,8 @@ def register_bytes(features: str) -> int:
     wide = {"+avx512f": 64, "+avx2": 32}
     return max((wide.get(name, 16) for name in features.split(",")), default=16)
 
+
+INDEX = ir.IntType(32)  # of lanes
 
 # The features numba compiles for: NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included.
 _, _, FEATURES = cpu_target.target_context.codegen().magic_tuple()
@@ -245,9 +251,6 @@ def transpose(
     return signature, generate
 
 
-INDEX = ir.IntType(32)
-
-
 def _shuffler(first: int, second: int, indices: range) -> Any:
     """Lanes picked by index from two of the arguments, side by side."""
 
@@ -271,3 +274,32 @@ def _place(
 ) -> Any:
     start = context.make_array(array)(context, builder, value).data
     return builder.bitcast(builder.gep(start, [at]), vector.as_pointer())
+
+
+@numba.njit(cache=True, nogil=True)
+def to_lanes(
+    source: NDArray[Any], length: int, stride: int, target: NDArray[Any], pitch: int
+) -> None:
+    """`length` numbers of each lane's series, [lane][t] -> [t][lane].
+
+    A lane's series begins `stride` numbers behind the lane before, and the vector for
+    t + 1 `pitch` numbers behind that for t.
+    """
+    lanes = count(source)
+    if length < lanes:
+        for t in range(length):
+            for b in range(lanes):
+                target[t * pitch + b] = source[b * stride + t]
+        return
+    for start in range(0, length, lanes):
+        t = min(start, length - lanes)  # the last square overlaps the one before
+        transpose(source, t, stride, target, t * pitch, pitch)
+
+
+@numba.njit(cache=True, nogil=True)
+def all_finite(out: NDArray[Any]) -> bool:
+    """Whether no number of `out` is NaN or infinite."""
+    bad = 0
+    for distance in out:
+        bad += not distance - distance == 0  # noqa: SIM201  # NaN is unequal to all
+    return bad == 0

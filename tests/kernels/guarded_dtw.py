@@ -17,6 +17,7 @@ from edge_kernels import (
     dtw,
     dtw_batch,
     dtw_batches,
+    dtw_channels,
     dtw_pair,
     dtw_path,
     dtw_paths,
@@ -46,6 +47,7 @@ def compare(x: NDArray[Any], y: NDArray[Any], radius: int, allocate: Any) -> Non
     pair = dtw(x[0], y[0], radius)
     with (
         patch.object(dtw_batches, "aligned", allocate),
+        patch.object(dtw_channels, "aligned", allocate),
         patch.object(dtw_paths, "aligned", allocate),
     ):
         x, y = on_the_edge(x), on_the_edge(y)
