@@ -21,8 +21,7 @@ import numpy as np
 from elastic import CASES, Case
 from limits import instruction_ns
 
-from edge_kernels.band import aligned
-from edge_kernels.lanes import REGISTER_BYTES
+from edge_kernels.lanes import REGISTER_BYTES, width
 
 ROUNDS = 9
 ROUND_NS = 20_000_000  # each contender runs at least that long in a round
@@ -45,8 +44,7 @@ def main() -> None:
 def rows(name: str, case: Case) -> list[str]:
     """The table's lines for one case, one a peer."""
     check(name, case)
-    scratch = aligned(8 * REGISTER_BYTES // np.dtype(case.dtype).itemsize, case.dtype)
-    scratch[:] = 1
+    scratch = np.ones(8 * width(np.dtype(case.dtype))).astype(case.dtype)
     instruction_ns(scratch)  # compile outside the clock
     contenders = {"": case.ours} | {
         p.name: p.run for p in case.peers if p.run is not None

@@ -13,9 +13,9 @@ PROT_NONE = 0
 
 
 def guarded(count: int, dtype: Any, short: int = 0) -> NDArray[Any]:
-    """`count` NaN, flush with a page that may not be touched; another lies before them.
+    """`count` numbers, floats NaN, flush with a page that may not be touched.
 
-    The last `short` numbers lie on that page.
+    Another such page lies before them; the last `short` numbers lie on the first one.
     """
     page = mmap.PAGESIZE
     length = (count - short) * np.dtype(dtype).itemsize
@@ -25,7 +25,8 @@ def guarded(count: int, dtype: Any, short: int = 0) -> NDArray[Any]:
     address = ctypes.addressof(ctypes.c_char.from_buffer(region))
     start = (1 + pages) * page - length
     array: NDArray[Any] = np.frombuffer(region, dtype, count, start)
-    array[:] = np.nan
+    if array.dtype.kind == "f":
+        array[:] = np.nan
     for guard, size in ((0, page), ((1 + pages) * page, past * page)):
         if ctypes.CDLL(None).mprotect(
             ctypes.c_void_p(address + guard), size, PROT_NONE

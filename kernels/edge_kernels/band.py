@@ -9,10 +9,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "aligned",
     "band_radius",
     "check_batch",
     "check_cost",
@@ -22,7 +21,6 @@ __all__ = [
     "mark_unusable",
 ]
 
-ALIGNMENT = 64  # a cache line, and the widest register
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -136,12 +134,3 @@ def mark_unusable(X: NDArray[Any], Y: NDArray[Any], out: NDArray[Any]) -> None:
     for b in np.flatnonzero(~np.isfinite(out)):
         usable = np.isfinite(X[b]).all() and np.isfinite(Y[b]).all()
         out[b] = np.inf if usable else np.nan
-
-
-def aligned(count: int, dtype: DTypeLike) -> NDArray[Any]:
-    """`count` numbers, uninitialised, on a cache line of their own."""
-    size = np.dtype(dtype).itemsize
-    raw = np.empty(count + ALIGNMENT // size, dtype)
-    address: int = raw.__array_interface__["data"][0]  # .ctypes.data takes 3 us
-    start = -address % ALIGNMENT // size
-    return raw[start : start + count]

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_kernels.band import (
-    aligned,
     check_batch,
     check_cost,
     check_pair,
@@ -25,6 +24,7 @@ from edge_kernels.band import (
 from edge_kernels.dtw_channels import fill_channels
 from edge_kernels.lanes import (
     add_square,
+    aligned,
     all_finite,
     count,
     fill,
@@ -144,12 +144,24 @@ def _run(
 ) -> bool:
     if channels > 1:
         return fill_channels(X, Y, n, m, channels, radius, out)
-    size = ((n + SLACK) + 2 * (m + 1 + SLACK)) * width(out.dtype)
-    return bool(_batch(X, Y, n, m, radius, aligned(size, out.dtype), out))
+    return bool(_batch(X, Y, n, m, radius, out))
 
 
 @numba.njit(cache=True, nogil=True)
 def _batch(
+    X: NDArray[Any], Y: NDArray[Any], n: int, m: int, radius: int, out: NDArray[Any]
+) -> bool:
+    return _blocks(X, Y, n, m, radius, aligned(X, _size(X, n, m)), out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _size(X: NDArray[Any], n: int, m: int) -> int:
+    """Numbers that _blocks needs for x, and for y and a row of D."""
+    return ((n + SLACK) + 2 * (m + 1 + SLACK)) * count(X)
+
+
+@numba.njit(cache=True, nogil=True)
+def _blocks(
     X: NDArray[Any],
     Y: NDArray[Any],
     n: int,
@@ -158,6 +170,7 @@ def _batch(
     scratch: NDArray[Any],
     out: NDArray[Any],
 ) -> bool:
+    """Distances into `out`, a register of pairs at a time; whether all are finite."""
     lanes = count(X)
     pad = -n % ROWS
     xs = scratch[: (n + SLACK) * lanes]

@@ -12,10 +12,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_kernels.band import aligned
 from edge_kernels.lanes import (
     add,
     add_square,
+    aligned,
     all_finite,
     count,
     fill,
@@ -24,7 +24,6 @@ from edge_kernels.lanes import (
     store,
     sub,
     to_lanes,
-    width,
 )
 
 __all__ = ["fill_channels"]
@@ -46,9 +45,7 @@ def fill_channels(
 
     Checks nothing: `dtw_batch` does. `out` holds a register of pairs or more.
     """
-    slots = (2 * radius + 1 + SLACK) * ROWS
-    size = (ROWS * channels + m * channels + (m + 1) + slots) * width(out.dtype)
-    return bool(_batch(X, Y, n, m, channels, radius, aligned(size, out.dtype), out))
+    return bool(_batch(X, Y, n, m, channels, radius, out))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -59,9 +56,31 @@ def _batch(
     m: int,
     channels: int,
     radius: int,
+    out: NDArray[Any],
+) -> bool:
+    scratch = aligned(X, _size(X, m, channels, radius))
+    return _blocks(X, Y, n, m, channels, radius, scratch, out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _size(X: NDArray[Any], m: int, channels: int, radius: int) -> int:
+    """Numbers that _blocks needs for four rows of x, y, a row of D, and the costs."""
+    slots = (2 * radius + 1 + SLACK) * ROWS
+    return (ROWS * channels + m * channels + (m + 1) + slots) * count(X)
+
+
+@numba.njit(cache=True, nogil=True)
+def _blocks(
+    X: NDArray[Any],
+    Y: NDArray[Any],
+    n: int,
+    m: int,
+    channels: int,
+    radius: int,
     scratch: NDArray[Any],
     out: NDArray[Any],
 ) -> bool:
+    """Distances into `out`, a register of pairs at a time; whether all are finite."""
     lanes = count(X)
     width, height = n * channels, m * channels
     xs = scratch[: ROWS * channels * lanes]

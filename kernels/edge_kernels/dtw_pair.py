@@ -28,6 +28,7 @@ from edge_kernels.band import check_cost, check_pair, check_radius, check_series
 from edge_kernels.lanes import (
     add,
     add_square,
+    aligned,
     count,
     fill,
     least,
@@ -41,8 +42,6 @@ from edge_kernels.lanes import (
 )
 
 __all__ = ["dtw"]
-
-ALIGNMENT = 64
 
 
 def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> float:
@@ -90,9 +89,7 @@ def _pair(x: NDArray[Any], y: NDArray[Any], channels: int, radius: int) -> float
         return -1.0
     radius = min(radius, max(n, m) - 1)
     wide, pad, pitch, size = _layout(x, n, m, channels, radius)
-    memory = np.empty(size + ALIGNMENT // x.itemsize, x.dtype)
-    scratch = memory[-memory.ctypes.data % ALIGNMENT // x.itemsize :]
-    return float(_meet(x, y, n, m, radius, wide, pad, pitch, scratch))
+    return float(_meet(x, y, n, m, radius, wide, pad, pitch, aligned(x, size)))
 
 
 @numba.njit(cache=True, nogil=True)

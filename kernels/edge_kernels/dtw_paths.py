@@ -10,19 +10,20 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_kernels.band import aligned, check_pair, check_radius, check_series
+from edge_kernels.band import check_pair, check_radius, check_series
 from edge_kernels.lanes import (
     add,
     add_square,
+    aligned,
     count,
     fill,
     least,
     lift,
     load,
     lower,
+    reverse,
     store,
     sub,
-    width,
 )
 
 __all__ = ["dtw_path"]
@@ -51,24 +52,18 @@ def dtw_path(
         ValueError: Shapes do not fit, a series is empty, or the radius is smaller than
             the difference in length.
     """
-    x, y = check_pair(x, y)
-    n, m = check_series(x, y)
+    a, b = check_pair(x, y)
+    n, m = check_series(a, b)
     radius = check_radius(n, m, radius)
-    x, y = x.reshape(-1), y.reshape(-1)
-    channels = x.size // n
+    a, b = a.reshape(-1), b.reshape(-1)
     path = np.empty((n + m - 1, 2), np.intp)
-    profile = np.empty(n, x.dtype)
-    lanes = width(x.dtype)
-    wide = -(-(radius + 1) // lanes) * lanes  # lanes of a diagonal, in whole registers
-    pitch = radius + 2 + max(n, m) + wide + lanes
-    span = lanes + wide
-    scratch = aligned((n + m + 2) * span + 2 * channels * pitch, x.dtype)
-    distance, start = _path(x, y, n, radius, wide, pitch, scratch, path, profile)
-    if not np.isfinite(distance):
-        usable = np.isfinite(x).all() and np.isfinite(y).all()
-        profile[:] = np.nan
-        return np.inf if usable else np.nan, path[:0], profile
-    return distance, path[start:], profile
+    profile = np.empty(n, a.dtype)
+    distance, start = _path(a, b, n, m, radius, path, profile)
+    if distance - distance == 0:
+        return distance, path[start:], profile
+    profile[:] = np.nan
+    usable = np.isfinite(a).all() and np.isfinite(b).all()
+    return np.inf if usable else np.nan, path[:0], profile
 
 
 @numba.njit(cache=True, nogil=True)
@@ -76,31 +71,88 @@ def _path(
     x: NDArray[Any],
     y: NDArray[Any],
     n: int,
+    m: int,
     radius: int,
-    wide: int,
-    pitch: int,
+    path: NDArray[np.intp],
+    profile: NDArray[Any],
+) -> tuple[float, int]:
+    scratch = aligned(x, _size(x, n, m, radius))
+    return _trace(x, y, n, m, radius, scratch, path, profile)
+
+
+@numba.njit(cache=True, nogil=True)
+def _size(x: NDArray[Any], n: int, m: int, radius: int) -> int:
+    """Numbers that _trace needs for the diagonals and for the padded series."""
+    span, pitch = _layout(x, n, m, radius)
+    return (n + m + 1) * span + 2 * (x.size // n) * pitch
+
+
+@numba.njit(cache=True, nogil=True)
+def _layout(x: NDArray[Any], n: int, m: int, radius: int) -> tuple[int, int]:
+    """Length of a diagonal, with a register before it, and of a padded series."""
+    lanes = count(x)
+    span = (radius // lanes + 2) * lanes
+    return span, ((radius + 2 + max(n, m) + span) // lanes + 1) * lanes
+
+
+@numba.njit(cache=True, nogil=True)
+def _trace(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    n: int,
+    m: int,
+    radius: int,
     scratch: NDArray[Any],
     path: NDArray[np.intp],
     profile: NDArray[Any],
 ) -> tuple[float, int]:
+    """Fill `profile`, and `path` from its end; the distance, the path's first row."""
     channels = x.size // n
-    m = y.size // channels
-    span = count(x) + wide
-    xs = (n + m + 2) * span
+    span, pitch = _layout(x, n, m, radius)
+    xs = (n + m + 1) * span
     ys = xs + channels * pitch
     pad = radius + 2
-    for c in range(channels):
-        scratch[xs + c * pitch : xs + (c + 1) * pitch] = np.inf
-        scratch[ys + c * pitch : ys + (c + 1) * pitch] = -np.inf
-        for i in range(n):
-            scratch[xs + c * pitch + pad + i] = x[i * channels + c]
-        for j in range(m):
-            scratch[ys + c * pitch + pad + m - 1 - j] = y[j * channels + c]
+    _pad(x, n, pitch, pad, np.inf, 1, scratch, xs)
+    _pad(y, m, pitch, pad, -np.inf, -1, scratch, ys)
+    wide = span - count(x)
     if channels == 1:
         _diagonals(scratch, xs + pad, ys + pad, n, m, 1, None, radius, wide)
     else:
         _diagonals(scratch, xs + pad, ys + pad, n, m, channels, pitch, radius, wide)
     return _walk(x, y, scratch, n, m, channels, radius, span, path, profile)
+
+
+@numba.njit(cache=True, nogil=True)
+def _pad(
+    series: NDArray[Any],
+    n: int,
+    pitch: int,
+    pad: int,
+    padding: float,
+    step: int,
+    scratch: NDArray[Any],
+    at: int,
+) -> None:
+    """[time][channel] -> [channel][time] between padding, backwards if step is -1."""
+    lanes = count(series)
+    channels = series.size // n
+    edge = fill(series, padding, 1)
+    for start in range(at, at + channels * pitch, lanes):
+        store(scratch, start, edge)
+    at += pad
+    if channels == 1 and n >= lanes:
+        for start in range(0, n, lanes):
+            i = min(start, n - lanes)
+            block = load(series, i, edge)
+            if step > 0:
+                store(scratch, at + i, block)
+            else:
+                store(scratch, at + n - lanes - i, reverse(block))
+        return
+    first = 0 if step > 0 else n - 1
+    for i in range(n):
+        for c in range(channels):
+            scratch[at + c * pitch + first + i * step] = series[i * channels + c]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -28,6 +28,7 @@ __all__ = [
     "Lanes",
     "add",
     "add_square",
+    "aligned",
     "all_finite",
     "count",
     "fill",
@@ -50,6 +51,7 @@ def register_bytes(features: str) -> int:
     return max((wide.get(name, 16) for name in features.split(",")), default=16)
 
 
+CACHE_LINE = 64  # bytes, and the widest register
 INDEX = ir.IntType(32)  # of lanes
 
 # The features numba compiles for: NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included.
@@ -303,3 +305,11 @@ def all_finite(out: NDArray[Any]) -> bool:
     for distance in out:
         bad += not distance - distance == 0  # noqa: SIM201  # NaN is unequal to all
     return bad == 0
+
+
+@numba.njit(cache=True, nogil=True)
+def aligned(like: NDArray[Any], length: int) -> NDArray[Any]:
+    """`length` numbers of the dtype of `like`, uninitialised, from a cache line on."""
+    memory = np.empty(length + CACHE_LINE // like.itemsize, like.dtype)
+    start = -memory.ctypes.data % CACHE_LINE // like.itemsize
+    return memory[start : start + length]
