@@ -59,7 +59,7 @@ class _RejectOf(Protocol):
     def __call__(self, code: str, detail: str, device: str | None = None) -> None: ...
 
 
-def _overlook(code: str, detail: str, device: str | None = None) -> None:  # noqa: ARG001
+def _overlook(code: str, detail: str, device: str | None = None) -> None:
     """Say nothing yet: the message that brings the topic is counted when it is read."""
 
 
