@@ -1,0 +1,271 @@
+"""plant.yaml, as types. Each key of the file is a field here and nothing else."""
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+import yaml
+
+from edge_anomaly.errors import ConfigError
+from edge_anomaly.yaml_lines import Lines
+
+__all__ = [
+    "Alarms",
+    "Broker",
+    "Clear",
+    "Config",
+    "Duration",
+    "Input",
+    "Model",
+    "Raise",
+    "Secret",
+    "Time",
+    "Tls",
+    "parse",
+]
+
+_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
+_UNITS["d"] = 24 * _UNITS["h"]
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?) ?(ns|us|ms|s|min|h|d)$")
+
+SCHEMES = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Word = Annotated[str, msgspec.Meta(pattern=r"^[^/+#\s]+$", max_length=128)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Duration(int):
+    """A length of time in ns, written as 500ms, 2s, 1.5min, 1h or 30d."""
+
+    @classmethod
+    def read(cls, text: object) -> "Duration":
+        """Parse the written form.
+
+        Raises:
+            ValueError: It has no unit, or one that is not known.
+        """
+        found = _DURATION.match(text) if isinstance(text, str) else None
+        if found is None:
+            raise ValueError(f"expected a duration such as 500ms, 2s, 5min or 1h, got {text!r}")
+        return cls(round(float(found[1]) * _UNITS[found[2]]))
+
+
+class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a secret is; it never stands in the file itself."""
+
+    env: Text | None = None
+    file: Text | None = None
+
+    def __post_init__(self) -> None:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("expected either {env: VARIABLE} or {file: PATH}")
+
+
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Certificates; without them the system's authorities are trusted."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
+class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the readings come from and the alarms go to."""
+
+    url: str  # mqtt | mqtts | ws | wss; `embedded:` starts one in this process
+    username: str | None = None
+    password: Secret | None = None
+    tls: Tls | None = None
+    client_id: Word | None = None  # default: edge-agent-<site>-<agent>
+    session_expiry: Duration = Duration.read("1h")
+    keepalive: Duration = Duration.read("15s")
+
+    def __post_init__(self) -> None:
+        if self.embedded:
+            return
+        url = urlsplit(self.url)
+        if url.scheme not in SCHEMES or not url.hostname:
+            kinds = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+            raise ValueError(f"broker url must be {kinds}HOST[:PORT] or embedded:, got {self.url}")
+        if url.username or url.password:
+            raise ValueError("put the user in `username` and the password in a file or variable")
+        _ = url.port  # raises ValueError where it is not a number in range
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the agent brings its own broker."""
+        return self.url == "embedded:"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        url = urlsplit(self.url)
+        return url.hostname or "", url.port or SCHEMES[url.scheme]
+
+
+class Time(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the payload says when a reading was taken."""
+
+    path: Text
+    unit: Literal["s", "ms", "us", "ns", "iso"] = "s"
+
+
+class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One subscription and how its payloads read."""
+
+    topic: Text  # with {device} and {signal} where they stand
+    format: Literal["json"] = "json"
+    value: Text = "value"  # path; `.` is the whole payload
+    device: Text | None = None  # path, where the topic does not say it
+    signal: Text | None = None  # path; without any, each member of `value` is a signal
+    time: Time | None = None  # absent: time of arrival
+    lateness: Duration = Duration.read("2s")
+    max_gap: Duration = Duration.read("30s")
+    max_future: Duration = Duration.read("1min")
+    qos: Literal[0, 1] = 1
+
+    def __post_init__(self) -> None:
+        fields = re.findall(r"\{(.*?)\}", self.topic)
+        if sorted(fields) != sorted(set(fields) & {"device", "signal"}):
+            raise ValueError("topic may hold {device} and {signal}, each once")
+        for level in self.topic.split("/"):
+            if ("+" in level and level != "+") or ("#" in level and level != "#"):
+                raise ValueError(f"a wildcard must stand alone between slashes: {level!r}")
+        if "#" in self.topic[:-1]:
+            raise ValueError("# may only end a topic")
+        for name in ("device", "signal"):
+            if (name in fields) and getattr(self, name) is not None:
+                raise ValueError(f"{name} is given twice: in the topic and as a path")
+        if "device" not in fields and self.device is None:
+            raise ValueError("nothing says the device: put {device} in the topic or give a path")
+
+    @property
+    def names_signal(self) -> bool:
+        """Whether topic or payload names the signal; otherwise each member is one."""
+        return self.signal is not None or "{signal}" in self.topic
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A bundle and the devices it watches."""
+
+    bundle: Text  # folder, relative to this file
+    devices: Annotated[list[Text], msgspec.Meta(min_length=1)]  # ids or patterns: c-*
+    signals: dict[str, str] = {}  # the plant's name: the model's name, where they differ
+    runtime: Literal["onnx", "torchscript"] = "onnx"
+    max_devices: Positive = 10_000
+
+    def watches(self, device: str) -> bool:
+        """Whether one of the patterns names `device`."""
+        return any(fnmatchcase(device, pattern) for pattern in self.devices)
+
+
+class Raise(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When an alarm begins."""
+
+    above: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # score / threshold
+    windows: Positive = 3  # in a row
+
+
+class Clear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When an alarm ends."""
+
+    below: Annotated[float, msgspec.Meta(gt=0)] = 0.8  # score / threshold
+    windows: Positive = 5  # in a row
+
+
+class Alarms(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    rename={"raise_": "raise"},
+):
+    """How scores become alarms."""
+
+    raise_: Raise = Raise()
+    clear: Clear = Clear()
+    severities: dict[str, float] = msgspec.field(  # from this score / threshold on
+        default_factory=lambda: {"warning": 1.0, "critical": 2.0}
+    )
+
+    def __post_init__(self) -> None:
+        if self.clear.below > self.raise_.above:
+            raise ValueError(
+                f"clear.below {self.clear.below} must not exceed raise.above {self.raise_.above}"
+            )
+        if not self.severities or min(self.severities.values()) > self.raise_.above:
+            raise ValueError("severities: one must begin at raise.above or below it")
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
+
+    site: Word
+    agent: Word
+    broker: Broker
+    inputs: Annotated[list[Input], msgspec.Meta(min_length=1)]
+    models: Annotated[list[Model], msgspec.Meta(min_length=1)]
+    alarms: Alarms = Alarms()
+
+    @property
+    def base(self) -> str:
+        """What all topics of this agent begin with."""
+        return f"edge-agent/v1/{self.site}/{self.agent}"
+
+    @property
+    def client_id(self) -> str:
+        """MQTT client id; two agents must not share one."""
+        return self.broker.client_id or f"edge-agent-{self.site}-{self.agent}"
+
+
+def parse(text: str, name: str = "plant.yaml") -> Config:
+    """Read and check a configuration.
+
+    Args:
+        text: YAML.
+        name: The file's name, for the error.
+
+    Raises:
+        ConfigError: `file:line: key: what is wrong`.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines = Lines(node)
+        for line, key in lines.repeated():
+            raise ConfigError(f"{name}:{line}: {key}: given twice")
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as exc:
+        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
+        raise ConfigError(f"{name}:{line}: not YAML: {exc.problem or exc.context}") from exc
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"{name}:1: not YAML: {exc}") from exc
+    if data is None:
+        raise ConfigError(f"{name}:1: the file is empty; see configs/plant.yaml for an example")
+    try:
+        config = msgspec.convert(data, Config, dec_hook=_decode)
+    except msgspec.ValidationError as exc:
+        line, key, what = lines.locate(str(exc))
+        raise ConfigError(f"{name}:{line}: {key}: {what}") from exc
+    for index, pattern, other in _shared_devices(config):
+        line = lines.line(("models", index, "devices"))
+        raise ConfigError(f"{name}:{line}: models[{index}].devices: {pattern!r} is also {other}")
+    return config
+
+
+def _decode(kind: type, value: object) -> Any:  # noqa: ANN401 - msgspec's hook is untyped
+    if kind is Duration:
+        return Duration.read(value)
+    raise NotImplementedError(f"no way to read {kind}")
+
+
+def _shared_devices(config: Config) -> Iterator[tuple[int, str, str]]:
+    """Devices that two models plainly claim; patterns that overlap show at run time."""
+    for index, model in enumerate(config.models):
+        for before, other in enumerate(config.models[:index]):
+            for pattern in model.devices:
+                if other.watches(pattern) or any(fnmatchcase(p, pattern) for p in other.devices):
+                    yield index, pattern, f"claimed by models[{before}] ({other.bundle})"
