@@ -46,7 +46,13 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[\w][\w.-]*$")]
 
 
-class Signal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Signal(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    omit_defaults=True,
+):
     """One input of the model, in the model's order."""
 
     name: str
@@ -69,7 +75,13 @@ class Branch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     heads: bool = False  # the graph also takes `device`
 
 
-class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Stage(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    omit_defaults=True,
+):
     """One step of the score recipe; its learnt constants are in calibration.npz."""
 
     stage: Name

@@ -1,0 +1,3 @@
+"""The model families, one file each."""
+
+__all__: list[str] = []

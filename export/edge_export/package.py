@@ -1,0 +1,168 @@
+"""Bundles on disk: written whole or not at all, and read back before they count."""
+
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_anomaly.bundle import (
+    CALIBRATION,
+    GOLDEN,
+    MANIFEST,
+    Bundle,
+    File,
+    Golden,
+    Manifest,
+    dump_manifest,
+    open_bundle,
+)
+from edge_anomaly.errors import BundleError
+from edge_anomaly.ports import Model
+from edge_anomaly.scoring import Recipe, check_golden
+from edge_export.recordings import Windows
+from edge_export.verify import load
+
+__all__ = ["choose_golden", "pack", "read_bundle", "record_golden", "write_bundle"]
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """The bundle in `folder`, checked.
+
+    Raises:
+        BundleError: It is not there or not what its manifest says; names folder and file.
+    """
+    try:
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        return open_bundle(files)
+    except (OSError, BundleError) as exc:
+        raise BundleError(f"{folder}: {exc}") from exc
+
+
+def choose_golden(windows: Windows, *, devices: int = 6, each: int = 8) -> Windows:
+    """Consecutive windows of a few devices, interleaved as the agent would meet them.
+
+    Args:
+        windows: In time order within each device.
+        devices: How many devices at most, spread over all.
+        each: Windows of a device.
+    """
+    present = np.unique(windows.device)
+    chosen = present[np.linspace(0, len(present) - 1, min(devices, len(present))).astype(int)]
+    first = [np.flatnonzero(windows.device == d)[:each] for d in chosen]
+    shortest = min(len(rows) for rows in first)
+    return windows[np.stack([rows[:shortest] for rows in first], axis=1).ravel()]
+
+
+def record_golden(
+    manifest: Manifest, constants: Mapping[str, NDArray[Any]], model: Model, windows: Windows
+) -> Golden:
+    """What `model` and the recipe answer to `windows`, from a fresh start."""
+    observed, expected = model.run(windows.window, windows.device)
+    score, _ = Recipe(manifest, constants).run(observed - expected, windows.device)
+    return Golden(
+        window=windows.window,
+        device=windows.device,
+        observed=observed,
+        expected=expected,
+        score=score[:, 0],
+    )
+
+
+def pack(
+    manifest: Manifest,
+    graphs: Mapping[str, bytes],
+    calibration: Mapping[str, NDArray[Any]],
+    golden: Golden,
+) -> dict[str, bytes]:
+    """The bundle's files by name; the digests in `manifest` are filled in.
+
+    Args:
+        manifest: Complete but for `files`.
+        graphs: Content by file name, as the manifest's branches name them.
+        calibration: Arrays of calibration.npz.
+        golden: Questions and answers.
+    """
+    signals = np.array([signal.name for signal in manifest.signals])
+    answers = {name: getattr(golden, name) for name in Golden.__dataclass_fields__}
+    files = {
+        **graphs,
+        CALIBRATION: _npz(calibration),
+        GOLDEN: _npz(answers | {"signals": signals}),
+    }
+    digests = {
+        name: File(sha256=hashlib.sha256(content).hexdigest()) for name, content in files.items()
+    }
+    complete = msgspec.structs.replace(manifest, files=digests)
+    return {MANIFEST: dump_manifest(complete).encode(), **files}
+
+
+def write_bundle(out: Path, files: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle, read it back, let it answer its golden inputs, then put it in place.
+
+    An older bundle at `out` is replaced; whatever else is there is left alone.
+
+    Raises:
+        BundleError: `out` holds something else, cannot be written, or what was written does
+            not answer as recorded; `out` is as it was before.
+    """
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise BundleError(f"{out}: exists and is not a bundle")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+            fresh = Path(temporary) / "new"
+            fresh.mkdir()
+            for name, content in files.items():
+                _write(fresh / name, content)
+            _sync(fresh)
+            bundle = read_bundle(fresh)
+            for branch in bundle.manifest.branches:
+                for runtime, name in branch.graphs.items():
+                    check_golden(bundle, load(runtime, bundle.graphs[name]))
+            _swap(out, fresh, Path(temporary) / "old")
+            _sync(out.parent)
+    except OSError as exc:
+        raise BundleError(f"{out}: cannot be written: {exc}") from exc
+    return bundle
+
+
+def _swap(out: Path, fresh: Path, old: Path) -> None:
+    """Put `fresh` in the place of `out`, or leave `out` as it was."""
+    if not out.exists():
+        fresh.rename(out)
+        return
+    out.rename(old)
+    try:
+        fresh.rename(out)
+    except OSError:
+        old.rename(out)
+        raise
+
+
+def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **dict(arrays))
+    return file.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Make the folder's entries last, as a file's fsync does for its content."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
