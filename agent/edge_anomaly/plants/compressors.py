@@ -67,10 +67,10 @@ class _Machine:
 
 
 _MACHINES = (
-    _Machine("c-1", 0.92, 9.0, 8.2, 150, 62, 6.0, 0.52, 118, 0.7, 0.15, 9, 0.01),  # new
-    _Machine("c-2", 1.00, 11.0, 8.9, 165, 58, 8.5, 0.60, 124, 1.0, 0.30, 7, 0.02),
-    _Machine("c-3", 0.85, 14.0, 7.6, 142, 66, 11.0, 0.47, 110, 1.2, 0.40, 6, 0.03),
-    _Machine("c-4", 0.96, 17.0, 8.5, 158, 55, 15.5, 0.55, 131, 1.6, 0.55, 5, 0.05),  # due
+    _Machine("c-1", 0.92, 9.0, 8.2, 150, 62, 6.0, 0.52, 118, 0.7, 0.15, 9, 0.002),  # new
+    _Machine("c-2", 1.00, 11.0, 8.9, 165, 58, 8.5, 0.60, 124, 1.0, 0.30, 7, 0.004),
+    _Machine("c-3", 0.85, 14.0, 7.6, 142, 66, 11.0, 0.47, 110, 1.2, 0.40, 6, 0.006),
+    _Machine("c-4", 0.96, 17.0, 8.5, 158, 55, 15.5, 0.55, 131, 1.6, 0.55, 5, 0.010),  # due
 )
 DEVICES: tuple[str, ...] = tuple(machine.name for machine in _MACHINES)
 
@@ -87,7 +87,7 @@ _COMMON = {
     "nitrogen": (45, 0.012),  # share
 }
 _OWN = {
-    "load": (20, 0.03),  # share
+    "load": (20, 0.045),  # share
     "control": (3, 0.02),  # share of the set point
     "heater": (8, 0.5),  # degC
     "vent": (10, 0.02),  # share
@@ -96,7 +96,7 @@ _OWN = {
 # Deviation of an instrument's noise, as a share of the signal's usual level.
 _NOISE = np.array([0.010, 0.004, 0.006, 0.003, 0.012, 0.008, 0.007, 0.007, 0.005, 0.001])
 _LEVELS = (0.62, 0.70, 0.78, 0.86, 0.94, 1.0)  # of demand
-_DEMAND_SLOTS, _SISTER_SLOTS = 240.0, 360.0  # mean time between changes
+_DEMAND_SLOTS, _SISTER_SLOTS = 120.0, 240.0  # mean time between changes
 _LOAD_LAG, _SISTER_LAG, _HEAT_LAG = 3.0, 2.0, 12.0
 
 
