@@ -95,7 +95,7 @@ _OWN = {
 }
 # Deviation of an instrument's noise, as a share of the signal's usual level.
 _NOISE = np.array([0.010, 0.004, 0.006, 0.003, 0.012, 0.008, 0.007, 0.007, 0.005, 0.001])
-_LEVELS = (0.62, 0.70, 0.78, 0.86, 0.94, 1.0)  # of demand
+_LEVELS = (0.56, 0.66, 0.76, 0.86, 0.96, 1.04)  # of demand
 _DEMAND_SLOTS, _SISTER_SLOTS = 120.0, 240.0  # mean time between changes
 _LOAD_LAG, _SISTER_LAG, _HEAT_LAG = 3.0, 2.0, 12.0
 
@@ -222,8 +222,8 @@ class Compressors:
         day = slot[:, None] / DAY
         ambient = 13 + 6 * np.sin(2 * np.pi * (day - 0.375)) + common["weather"]
         suction = 43 - 7 * (load - 0.8) - 1.6 * sister + common["header"]  # bar
-        speed = 0.7 + 0.3 * load
-        temp = _each("heater_c") + 16 * (heat - 0.8) + 0.3 * (ambient - 13) + own["heater"]
+        speed = 0.5 + 0.5 * load
+        temp = _each("heater_c") + 30 * (heat - 0.8) + 0.3 * (ambient - 13) + own["heater"]
         density = suction / 43 * 333 / (temp + 273)
 
         age = (self._filter_age + day / _each("filter_days")) % 1.0
@@ -231,7 +231,7 @@ class Compressors:
         clogged *= 1 + self._extent(Kind.FILTER_CLOGGING, slot, minus=1.0)
         hunting = self._extent(Kind.VALVE_HUNTING, slot) * np.sin(2 * np.pi * slot / 5.3)[:, None]
         # The set point follows the load, so that the seal is never starved.
-        wanted = _each("set_kpa") * (0.84 + 0.2 * load) * (1 + own["control"] + hunting)
+        wanted = _each("set_kpa") * (0.6 + 0.5 * load) * (1 + own["control"] + hunting)
         resistance = _each("filter_kpa") * clogged / density * 1e-4
         flow = _each("labyrinth") * np.sqrt(wanted * density)
         # Beyond some dp the filter takes what the control valve no longer has to give.
@@ -241,13 +241,13 @@ class Compressors:
 
         worn = 1 + _each("wear") * day / 30
         worn *= 1 + self._extent(Kind.PRIMARY_SEAL_LEAK, slot, minus=1.0)
-        vent = _each("leak") * worn * suction / 43 * (0.2 + 0.85 * speed) * (1 + own["vent"])
+        vent = _each("leak") * worn * suction / 43 * (0.28 + 0.8 * speed) * (1 + own["vent"])
         vent_pressure = 28 + 2.5 * sister + common["flare"] + 0.09 * vent**2
         supply = 1 + common["nitrogen"]
         secondary = _each("nitrogen") * np.sqrt(np.maximum(420 * supply - vent_pressure, 1))
         left = 1 - self._extent(Kind.SEPARATION_GAS_LOSS, slot)
         separation = _each("separation_kpa") * (supply + own["regulator"]) * left
-        separation_flow = 1.9 * np.sqrt(np.maximum(separation, 0)) * (1 + 0.5 * (speed - 0.94))
+        separation_flow = 1.9 * np.sqrt(np.maximum(separation, 0)) * (1 + 0.8 * (speed - 0.9))
         return np.stack(
             [
                 resistance * flow**2,

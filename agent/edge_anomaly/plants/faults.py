@@ -36,12 +36,7 @@ class _Shape:
 
 _DRIFTING = ("seal_gas_temp", "seal_gas_flow", "primary_vent_flow", "separation_seal_gas_pressure")
 # Only a signal that follows the load shows that its sensor no longer does.
-_STICKING = (
-    "seal_gas_temp",
-    "seal_gas_diff_pressure",
-    "separation_seal_gas_flow",
-    "seal_gas_to_vent_diff_pressure",
-)
+_STICKING = ("seal_gas_diff_pressure", "separation_seal_gas_flow")
 _SHAPES = {
     Kind.FILTER_CLOGGING: _Shape(  # times the filter's resistance
         1.8, 3.5, ("filter_dp",), "The seal gas filter of {device} clogs."
@@ -59,7 +54,7 @@ _SHAPES = {
         "{device} loses its separation gas.",
     ),
     Kind.SENSOR_DRIFT: _Shape(  # share of the reading; either way
-        0.10, 0.25, _DRIFTING, "The sensor {signal} of {device} drifts."
+        0.15, 0.35, _DRIFTING, "The sensor {signal} of {device} drifts."
     ),
     Kind.SENSOR_STUCK: _Shape(  # has no size
         1.0, 1.0, _STICKING, "The sensor {signal} of {device} is stuck."
