@@ -37,7 +37,7 @@ class Counters:
     readings: int  # published
     elapsed_s: float  # real time
     speed: float  # plant time over real time
-    period_s: float = 0.0  # to the end, real time; 0: no end
+    length_s: float | None = None  # of the whole run, real time; None: no end
 
     @property
     def rate(self) -> float:
@@ -123,8 +123,8 @@ def _head(board: Board, counters: Counters) -> RenderableType:
     )
     left.append(f" ({counters.speed:g} times real time)", style="dim")
     right = Text(f"{counters.readings:,} readings, {counters.rate:,.0f}/s", style="cyan")
-    if counters.period_s:
-        right.append(f"   {max(0.0, counters.period_s - counters.elapsed_s):.0f} s left")
+    if counters.length_s is not None:
+        right.append(f"   {max(0.0, counters.length_s - counters.elapsed_s):.0f} s left")
     grid = Table.grid(expand=True)
     grid.add_column()
     grid.add_column(justify="right")
