@@ -129,7 +129,8 @@ def test_a_filter_wears_out_and_is_changed() -> None:
 def test_a_fault_touches_its_machine_in_its_time_and_nothing_else(
     kind: Kind, span: tuple[int, int]
 ) -> None:
-    fault = Fault.of(kind, "c-2", span, size=0.3, signal="seal_gas_temp")
+    sensor = "seal_gas_temp" if kind is Kind.SENSOR_DRIFT else "separation_seal_gas_flow"
+    fault = Fault.of(kind, "c-2", span, size=0.3, signal=sensor)
     healthy, faulty = run(7, 400), run(7, 400, fault)
     changed = (healthy != faulty).any(axis=2)
     column = DEVICES.index("c-2")
@@ -182,10 +183,12 @@ def test_a_hunting_valve_swings_around_its_set_point() -> None:
 
 
 def test_a_stuck_sensor_repeats_its_last_reading() -> None:
-    fault = Fault.of(Kind.SENSOR_STUCK, "c-1", (BLOCK, BLOCK + 50), size=1, signal="seal_gas_temp")
-    temp = signal(run(7, 400, fault), "c-1", "seal_gas_temp")
-    assert (temp[BLOCK : BLOCK + 50] == temp[BLOCK - 1]).all()
-    assert temp[BLOCK + 50] != temp[BLOCK - 1]
+    name, span = "separation_seal_gas_flow", (BLOCK, BLOCK + 50)
+    flow = signal(
+        run(7, 400, Fault.of(Kind.SENSOR_STUCK, "c-1", span, size=1, signal=name)), "c-1", name
+    )
+    assert (flow[BLOCK : BLOCK + 50] == flow[BLOCK - 1]).all()
+    assert flow[BLOCK + 50] != flow[BLOCK - 1]
 
 
 def test_refuses_faults_that_cannot_be() -> None:
@@ -216,6 +219,6 @@ def test_a_fault_says_what_it_is_in_plain_words() -> None:
     leak = Fault.of(Kind.PRIMARY_SEAL_LEAK, "c-3", (1, 9), size=2)
     assert leak.sentence == "The primary seal of c-3 leaks into the vent."
     assert leak.signals == ("primary_vent_flow", "primary_vent_pressure")
-    stuck = Fault.of(Kind.SENSOR_STUCK, "c-3", (1, 9), size=1, signal="seal_gas_temp")
-    assert stuck.sentence == "The sensor seal_gas_temp of c-3 is stuck."
-    assert stuck.signals == ("seal_gas_temp",)
+    stuck = Fault.of(Kind.SENSOR_STUCK, "c-3", (1, 9), size=1, signal="seal_gas_diff_pressure")
+    assert stuck.sentence == "The sensor seal_gas_diff_pressure of c-3 is stuck."
+    assert stuck.signals == ("seal_gas_diff_pressure",)
