@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import shtab
 
 from edge_anomaly.errors import AgentError
-from edge_export import train_command
+from edge_export import add_device_command, train_command
 
 __all__ = ["main", "parser"]
 
-COMMANDS = (train_command,)  # each offers register(subparsers)
+COMMANDS = (train_command, add_device_command)  # each offers register(subparsers)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AgentError as exc:
         sys.stderr.write(f"edge-export: {exc}\n")
         return 2
+    except KeyboardInterrupt:  # nothing was written: a bundle appears whole or not at all
+        return 130
     return 0
 
 

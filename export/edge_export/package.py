@@ -29,7 +29,7 @@ from edge_anomaly.scoring import Recipe, check_golden
 from edge_export.recordings import Windows
 from edge_export.verify import load
 
-__all__ = ["choose_golden", "pack", "read_bundle", "record_golden", "write_bundle"]
+__all__ = ["check_place", "choose_golden", "pack", "read_bundle", "record_golden", "write_bundle"]
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -103,6 +103,16 @@ def pack(
     return {MANIFEST: dump_manifest(complete).encode(), **files}
 
 
+def check_place(out: Path) -> None:
+    """Refuse a place that holds something other than a bundle.
+
+    Raises:
+        BundleError: It does.
+    """
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise BundleError(f"{out}: exists and is not a bundle")
+
+
 def write_bundle(out: Path, files: Mapping[str, bytes]) -> Bundle:
     """Write a bundle, read it back, let it answer its golden inputs, then put it in place.
 
@@ -112,8 +122,7 @@ def write_bundle(out: Path, files: Mapping[str, bytes]) -> Bundle:
         BundleError: `out` holds something else, cannot be written, or what was written does
             not answer as recorded; `out` is as it was before.
     """
-    if out.exists() and not (out / MANIFEST).is_file():
-        raise BundleError(f"{out}: exists and is not a bundle")
+    check_place(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:

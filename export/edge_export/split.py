@@ -1,18 +1,19 @@
 """Each device's time, split into a part to learn from and a later part held out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_anomaly.errors import RecordingError
-from edge_export.recordings import Recording, Slicing, Windows, signals_of, windows
+from edge_export.recordings import Recording, Slicing, Windows, cut, signals_of, windows
 
 __all__ = ["Split", "split"]
 
 Floats = NDArray[np.float32]
 
+START, END = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 STILL = 0.01  # of its usual width: a signal that moved less counts as having stood still
 
 
@@ -43,7 +44,7 @@ def split(
         recordings: Healthy time; labels are not looked at.
         slicing: How windows are cut.
         held_out: 0..1.
-        stride: Slots between the windows to learn from; held-out windows come at every hop.
+        stride: Hops between the windows to learn from; held-out windows come at every hop.
         known: Scales of other devices, shape (K, C): they say how wide a signal usually is
             where a device's own stood still.
 
@@ -63,16 +64,17 @@ def split(
         np.stack([how(part.values, axis=0) for part in parts]).astype(np.float32)
         for how in (np.nanmin, np.nanmax, np.nanmedian)
     )
-    whole = windows(recordings, slicing, devices, fill)
-    border = np.array([part.t_ns[-1] // slicing.period_ns + 1 for part in parts])[whole.device]
-    before = (whole.slot < border) & (whole.slot % stride == 0)
-    after = whole.slot - slicing.window + 1 >= border
-    fit, held = _windows(whole, before, devices), _windows(whole, after, devices)
+    borders = {
+        device: (int(part.t_ns[-1]) // slicing.period_ns + 1) * slicing.period_ns
+        for device, part in zip(devices, parts, strict=True)
+    }
+    before = [cut(recording, START, borders[recording.device]) for recording in recordings]
+    after = [cut(recording, borders[recording.device], END) for recording in recordings]
     return Split(
         devices=devices,
         signals=signals,
-        fit=fit,
-        held=held,
+        fit=_windows(before, replace(slicing, hop=slicing.hop * stride), devices, fill),
+        held=_windows(after, slicing, devices, fill),
         centre=((lowest + highest) / 2).astype(np.float32),
         scale=_scales(highest - lowest, known),
         fill=fill,
@@ -93,16 +95,17 @@ def _first_part(recordings: Sequence[Recording], device: str, held_out: float) -
         raise RecordingError(f"{device}: its recordings are not in time order: {exc}") from exc
 
 
-def _windows(whole: Windows, rows: NDArray[np.bool_], devices: Sequence[str]) -> Windows:
-    counts = np.bincount(whole.device[rows], minlength=len(devices))
+def _windows(
+    recordings: Sequence[Recording], slicing: Slicing, devices: Sequence[str], fill: Floats
+) -> Windows:
+    found = windows(recordings, slicing, devices, fill)
+    counts = np.bincount(found.device, minlength=len(devices))
     if not counts.all():
-        device = devices[int(counts.argmin())]
-        slots = whole.window.shape[1]
         raise RecordingError(
-            f"{device}: its time is too short or too full of gaps for windows of {slots} slots "
-            "both to learn from and to hold out"
+            f"{devices[int(counts.argmin())]}: its time is too short or too full of gaps for "
+            f"windows of {slicing.window} slots both to learn from and to hold out"
         )
-    return whole[rows]
+    return found
 
 
 def _scales(width: Floats, known: Floats | None) -> Floats:

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
+from google.protobuf.message import (  # type: ignore[import-untyped] # protobuf ships no types
+    DecodeError,
+)
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -70,7 +73,7 @@ def weights_of(content: bytes) -> tuple[Weights, int]:
     """
     try:
         model = onnx.load_from_string(content)
-    except Exception as exc:  # protobuf's own error class has no public name
+    except DecodeError as exc:
         raise ValueError(f"not an ONNX model: {exc}") from exc
     props = {entry.key: entry.value for entry in model.metadata_props}
     if props.get("family") != "lstm-ae":

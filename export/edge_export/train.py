@@ -19,14 +19,17 @@ from edge_anomaly.bundle import (
     Branch,
     Bundle,
     Manifest,
+    Provenance,
     Signal,
     Threshold,
+    dump_manifest,
+    parse_manifest,
 )
 from edge_anomaly.ports import Model
 from edge_export import to_onnx, weights
 from edge_export.calibrate import Rule, calibrate, default_recipe
 from edge_export.families.lstm_ae import Config, LstmAe, Scaler, train
-from edge_export.package import choose_golden, pack, record_golden, write_bundle
+from edge_export.package import check_place, choose_golden, pack, record_golden, write_bundle
 from edge_export.provenance import provenance
 from edge_export.recordings import Recording, Slicing, Windows, period_of
 from edge_export.split import Split, split
@@ -69,23 +72,43 @@ def train_bundle(recordings: Sequence[Recording], config: Config, out: Path, pla
     Raises:
         RecordingError: The recordings do not do; nothing was written.
         ParityError: A graph does not answer as the trained model; nothing was written.
-        BundleError: It cannot be written.
+        BundleError: `out` is no place for a bundle, or a name in the plan is none.
     """
+    check_place(out)
     period_ns = plan.period_ns or period_of(recordings)
     slicing = Slicing(config.window, period_ns, plan.hop, min_coverage=plan.min_coverage)
     parts = split(recordings, slicing, held_out=config.held_out, stride=config.stride)
-    model = new_model(parts, config)
+    draft = _draft(parts, slicing, plan)
     sizes = (len(parts.devices), len(parts.signals), len(parts.fit), len(parts.held))
     log.info("%d devices, %d signals; windows: %d to learn from, %d held out", *sizes)
     started = time.perf_counter()
+    model = new_model(parts, config)
     losses = train(model, parts.fit, parts.held)
     log.info("%d epochs in %.0f s", len(losses) - 1, time.perf_counter() - started)
     observed, expected = answers(TorchModel(model), parts.held)
+    constants, threshold = calibrate(draft, observed - expected, parts.held.device, plan.rule)
     metrics = {
         "epochs": float(len(losses) - 1),
         "held_out_loss": min(losses),
         "unexplained": unexplained(observed, expected, parts.held.device),
     }
+    files = assemble(
+        model,
+        replace(
+            draft,
+            threshold=threshold,
+            provenance=provenance(recordings, plan.command, config.seed, metrics),
+        ),
+        constants | {"centre": parts.centre, "scale": parts.scale, "fill": parts.fill},
+        parts.held,
+        choose_golden(parts.held),
+        torchscript=plan.torchscript,
+    )
+    return write_bundle(out, files)
+
+
+def _draft(parts: Split, slicing: Slicing, plan: Plan) -> Manifest:
+    """The manifest as far as it is known before training, refused before it costs minutes."""
     draft = Manifest(
         schema=SCHEMA,
         name=plan.name,
@@ -93,24 +116,17 @@ def train_bundle(recordings: Sequence[Recording], config: Config, out: Path, pla
         family="lstm-ae",
         signals=[Signal(name=name, unit=plan.units.get(name, "")) for name in parts.signals],
         devices=list(parts.devices),
-        period_ns=period_ns,
-        min_coverage=plan.min_coverage,
-        branches=[Branch(name="main", window=config.window, hop=plan.hop, graphs={}, heads=True)],
+        period_ns=slicing.period_ns,
+        min_coverage=slicing.min_coverage,
+        branches=[
+            Branch(name="main", window=slicing.window, hop=slicing.hop, graphs={}, heads=True)
+        ],
         recipe=default_recipe(len(parts.signals), minutes=plan.smooth_minutes),
         threshold=Threshold(rule=plan.rule.name, parameter=plan.rule.parameter, windows=1),
         files={},
-        provenance=provenance(recordings, plan.command, config.seed, metrics),
+        provenance=Provenance(created="", command="", data_sha256="", seed=0),
     )
-    constants, threshold = calibrate(draft, observed - expected, parts.held.device, plan.rule)
-    constants |= {"centre": parts.centre, "scale": parts.scale, "fill": parts.fill}
-    files = assemble(
-        model,
-        replace(draft, threshold=threshold),
-        constants,
-        parts.held,
-        torchscript=plan.torchscript,
-    )
-    return write_bundle(out, files)
+    return parse_manifest(dump_manifest(draft))
 
 
 def new_model(parts: Split, config: Config) -> LstmAe:
@@ -126,6 +142,7 @@ def assemble(
     manifest: Manifest,
     constants: Mapping[str, NDArray[Any]],
     held: Windows,
+    golden: Windows,
     *,
     torchscript: bool,
 ) -> dict[str, bytes]:
@@ -135,7 +152,8 @@ def assemble(
         model: Trained.
         manifest: Complete but for graphs, digests and parity.
         constants: Arrays of calibration.npz.
-        held: Windows that verify, and of which the golden ones are taken.
+        held: Real windows of every device, to verify with.
+        golden: Those whose answers the bundle is to repeat wherever it is loaded.
         torchscript: Whether to add the TorchScript file.
 
     Raises:
@@ -153,9 +171,9 @@ def assemble(
         provenance=replace(said, metrics=said.metrics | parity),
     )
     runtime = OnnxModel.from_bytes(graphs[ONNX])
-    golden = record_golden(manifest, constants, runtime, choose_golden(held))
+    answered = record_golden(manifest, constants, runtime, golden)
     return pack(
-        manifest, {FILES[key]: content for key, content in graphs.items()}, constants, golden
+        manifest, {FILES[key]: content for key, content in graphs.items()}, constants, answered
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import shtab
 
+from edge_anomaly.errors import ConfigError
 from edge_export.calibrate import MEAN_STD, QUANTILE, Rule
 from edge_export.families.lstm_ae import Config
 from edge_export.sources import healthy
@@ -57,15 +58,20 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     add("--name", help="the bundle's name; by default the folder's")
     add("--model-version", default="1", metavar="VERSION", help="the bundle's version (default 1)")
     add("--preset", choices=sorted(PRESETS), default="published", help="sizes of the layers")
-    add("--window", type=int, metavar="SLOTS", help="slots the model looks at (default 30)")
-    add("--epochs", type=int, help="at most so many passes (default 8)")
+    add("--window", type=_count, metavar="SLOTS", help="slots the model looks at (default 30)")
+    add("--epochs", type=_count, help="at most so many passes (default 8)")
     add("--seed", type=int, default=0, help="of weights and order; a run repeats exactly")
-    add("--threads", type=int, default=1, help="of torch (default 1)")
-    add("--period", type=float, metavar="SECONDS", help="length of a slot; default: the usual step")
-    add("--hop", type=int, default=1, metavar="SLOTS", help="from window to window (default 1)")
+    add("--threads", type=_count, default=1, help="of torch (default 1)")
+    add(
+        "--period",
+        type=_amount,
+        metavar="SECONDS",
+        help="length of a slot; default: the usual step",
+    )
+    add("--hop", type=_count, default=1, metavar="SLOTS", help="from window to window (default 1)")
     add(
         "--smooth",
-        type=float,
+        type=_amount,
         default=12.0,
         metavar="MINUTES",
         help="time constant of the score's average (default 12)",
@@ -79,7 +85,7 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     add(
         "--parameter",
         type=float,
-        help="the quantile (default 0.999) or the number of deviations (default 2)",
+        help="the quantile (default 0.995) or the number of deviations (default 2)",
     )
     add("--no-torchscript", action="store_true", help="leave the TorchScript file out")
     command.set_defaults(run=run)
@@ -108,4 +114,23 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
 
 def _rule(name: str, parameter: float | None) -> Rule:
     usual = DEVIATIONS if name == MEAN_STD else Rule().parameter
-    return Rule(name, usual if parameter is None else parameter)
+    try:
+        return Rule(name, usual if parameter is None else parameter)
+    except ValueError as exc:
+        raise ConfigError(f"--parameter: {exc}") from exc
+
+
+def _count(text: str) -> int:
+    """A whole number of at least one, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _amount(text: str) -> float:
+    """A number above zero, for argparse."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number

@@ -24,7 +24,8 @@ def whiten(residual: Floats, device: NDArray[np.int64], phi: Floats, last: Float
         last: The device's previous residual, shape (D, C), NaN before the first; updated.
 
     Returns:
-        Shape (B, C). A device's first residual is passed on as it is.
+        Shape (B, C). A device's first residual counts as its own past, r - phi * r: passed
+        on whole it would be huge beside whitened ones, and every start an alarm.
 
     Raises:
         ValueError: Shapes do not fit or a device is unknown.
@@ -145,7 +146,7 @@ def _whiten(
         for c in range(residual.shape[1]):
             r = residual[b, c]
             before = last[d, c]
-            out[b, c] = r if np.isnan(before) else r - phi[d, c] * before
+            out[b, c] = r - phi[d, c] * (r if np.isnan(before) else before)
             last[d, c] = r
 
 

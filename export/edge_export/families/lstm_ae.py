@@ -40,7 +40,7 @@ class Config:
     inner: int = 32  # units of the LSTM next to the latent
     latent: int = 16  # width of what the encoder says about a window
     clip: float = 3.0  # scaled values beyond +-clip are cut: one spike must not rule a window
-    stride: int = 2  # slots between training windows: neighbours teach nearly the same
+    stride: int = 2  # hops between training windows: neighbours teach nearly the same
     epochs: int = 8  # at most; held-out loss flattens after 5 to 8 on eight servers
     batch: int = 256  # windows of all devices together in a step
     learning_rate: float = 2e-3  # of Adam, falling to 0 along a half cosine
@@ -171,8 +171,10 @@ def train(
                 bar.advance(task)
             losses.append(held_out_loss(model, held))
             bar.update(task, loss=losses[-1])
-            log.info("epoch %d of %d: held-out loss %.3g", epoch, config.epochs, losses[-1])
-            if losses[-1] == min(losses):
+            # On a terminal the bar says it.
+            level = logging.INFO if bar.disable else logging.DEBUG
+            log.log(level, "epoch %d/%d: held-out loss %.3g", epoch, config.epochs, losses[-1])
+            if losses[-1] < min(losses[:-1]):
                 best = [p.detach().clone() for p in parameters]
             elif losses.index(min(losses)) <= epoch - config.patience:
                 break

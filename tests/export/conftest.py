@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_anomaly.bundle import Bundle
+from edge_export.families.lstm_ae import Config
+from edge_export.package import read_bundle
+from edge_export.recordings import Recording
+from edge_export.train import Plan, train_bundle
+
+SECOND = 10**9
+SIGNALS = ("flow", "pressure", "temperature", "level")
+SMALL = Config(window=8, outer=7, inner=5, latent=3, epochs=1, batch=64, seed=3)
+
+
+def record(device: str, seed: int, rows: int = 600) -> Recording:
+    """Four coupled signals around levels that differ from device to device."""
+    rng = np.random.default_rng(seed)
+    phase = np.arange(rows)[:, None] / np.array([17.0, 29.0, 53.0, 23.0])
+    values = 10.0 * seed + np.sin(phase) * [1, 5, 0.2, 40] + rng.normal(0, 0.05, (rows, 4))
+    return Recording(
+        device=device,
+        t_ns=1_700_000_000 * SECOND + np.arange(rows) * 60 * SECOND,
+        signals=SIGNALS,
+        values=values.astype(np.float32),
+    )
+
+
+@pytest.fixture(scope="session")
+def recordings() -> list[Recording]:
+    return [record(f"c-{i}", i) for i in range(1, 4)]
+
+
+@pytest.fixture(scope="session")
+def small() -> Config:
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(tmp_path_factory: pytest.TempPathFactory, recordings: list[Recording]) -> Path:
+    out = tmp_path_factory.mktemp("bundles") / "three"
+    train_bundle(recordings, SMALL, out, Plan(name="three"))
+    return out
+
+
+@pytest.fixture
+def bundle_files(bundle_folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in bundle_folder.iterdir()}
+
+
+@pytest.fixture
+def newcomer() -> Recording:
+    return record("c-9", 9)
+
+
+@pytest.fixture(scope="session")
+def bundle(bundle_folder: Path) -> Bundle:
+
+    return read_bundle(bundle_folder)
