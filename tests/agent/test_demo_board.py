@@ -254,7 +254,7 @@ def test_every_alarm_is_either_false_or_belongs_to_a_fault(
 
 
 @pytest.mark.parametrize(
-    ("ratio", "filled"), [(None, 0), (0.0, 0), (0.5, 6), (1.0, 12), (2.0, 24), (50.0, 24)]
+    ("ratio", "filled"), [(None, 0), (0.0, 0), (0.5, 7), (1.0, 14), (2.0, 28), (50.0, 28)]
 )
 def test_the_bar_marks_the_alarm_level_in_its_middle(ratio: float | None, filled: int) -> None:
     text = bar(ratio).plain
@@ -291,11 +291,11 @@ def test_the_summary_gives_all_figures() -> None:
     file = console.file
     assert isinstance(file, io.StringIO)
     lines = [" ".join(line.split()) for line in file.getvalue().splitlines()]
-    assert "c-1 filter clogging 01 Jan 00:00 10 min (1.0 s here)" in lines
+    assert "c-1 filter clogging 01 Jan 00:00 10 min (1.0 s real)" in lines
     assert "c-2 sensor stuck 01 Jan 00:00 no alarm" in lines
     assert "c-3 sensor drift 01 Jan 00:00 none yet, still there" in lines
-    assert "3 faults injected" in lines
-    assert "1 faults alarmed (1 more had only just begun)" in lines
-    assert "1 false alarms" in lines
-    assert "10 min (1.0 s here) delay from fault to alarm (median)" in lines
-    assert "24,000 readings published, 400 a second" in lines
+    assert "faults injected 3" in lines
+    assert "faults alarmed 1 (1 more had only just begun)" in lines
+    assert "false alarms 1" in lines
+    assert "delay (median) 10 min (1.0 s real)" in lines
+    assert "readings 24,000 published, 400 a second" in lines

@@ -15,7 +15,7 @@ from edge_anomaly.demo.summary import Summary
 
 __all__ = ["Counters", "bar", "line_text", "screen", "sparkline", "summary_table"]
 
-BAR = 24  # characters, of which the alarm level stands in the middle
+BAR = 28  # characters, of which the alarm level stands in the middle
 TOP = 2.0  # deviation over alarm level at the bar's end
 NEAR = 0.8
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -103,15 +103,15 @@ def summary_table(summary: Summary, counters: Counters) -> RenderableType:
         else:
             said = Text("no alarm", style="red")
         table.add_row(finding.fault.device, finding.fault.what, _clock(finding.fault.start_s), said)
-    totals = Table.grid(padding=(0, 2))
-    totals.add_column(justify="right", style="bold")
+    totals = Table.grid(padding=(0, 3))
     totals.add_column()
-    totals.add_row(str(summary.injected), "faults injected")
-    totals.add_row(str(summary.alarmed), f"faults alarmed{_young(summary.young)}")
-    totals.add_row(str(summary.false_alarms), "false alarms")
+    totals.add_column(style="bold")
+    totals.add_row("  faults injected", str(summary.injected))
+    totals.add_row("  faults alarmed", f"{summary.alarmed}{_young(summary.young)}")
+    totals.add_row("  false alarms", str(summary.false_alarms))
     delay = "-" if summary.delay_s is None else _delay(summary.delay_s, counters.speed)
-    totals.add_row(delay, "delay from fault to alarm (median)")
-    totals.add_row(f"{counters.readings:,}", f"readings published, {counters.rate:,.0f} a second")
+    totals.add_row("  delay (median)", delay)
+    totals.add_row("  readings", f"{counters.readings:,} published, {counters.rate:,.0f} a second")
     return Group(table, totals) if summary.findings else totals
 
 
@@ -135,7 +135,7 @@ def _head(board: Board, counters: Counters) -> RenderableType:
 def _machines(board: Board) -> RenderableType:
     table = Table(box=box.ROUNDED, expand=True, border_style="grey50")
     table.add_column("machine", style="bold")
-    table.add_column(f"deviation   (alarm level {chr(0x250A)})", min_width=BAR)
+    table.add_column("deviation   (alarm level ┊)", min_width=BAR)
     table.add_column("", justify="right", min_width=5)
     table.add_column("the last half hour", min_width=30)
     table.add_column("agent says", min_width=10)
@@ -162,11 +162,11 @@ def _says(machine: Machine) -> Text:
 
 
 def _log(lines: list[Line]) -> RenderableType:
-    text = Text("\n").join([line_text(line) for line in lines])
+    text = Text("\n", no_wrap=True, overflow="ellipsis").join([line_text(line) for line in lines])
     blank = SHOWN - len(lines)
     return Panel(
         Group(text, *[Text()] * blank) if lines else Group(*[Text()] * blank),
-        title="alarms",
+        title="what happens",
         title_align="left",
         border_style="grey50",
     )
@@ -185,7 +185,7 @@ def _clock(t_s: float) -> str:
 
 
 def _delay(delay_s: float, speed: float) -> str:
-    return f"{delay_s / 60:.0f} min ({delay_s / speed:.1f} s here)"
+    return f"{delay_s / 60:.0f} min ({delay_s / speed:.1f} s real)"
 
 
 def _young(young: int) -> str:
