@@ -1,0 +1,134 @@
+"""What the demo's bundle finds on the simulated compressors: `python bench/plant_accuracy.py`.
+
+No broker: windows straight from the plant, the agent's own scorer and hysteresis.
+"""
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_anomaly.bundle import Bundle
+from edge_anomaly.config import Alarms
+from edge_anomaly.decision import Hysteresis, Verdict
+from edge_anomaly.plants import PERIOD_S, Compressors, Fault, Kind, random_faults
+from edge_anomaly.plants.compressors import DAY
+from edge_anomaly.ports import Model
+from edge_anomaly.scoring import Scorer
+from edge_export.demo_bundle import OUT
+from edge_export.package import read_bundle
+from edge_export.verify import load
+
+__all__ = ["Raised", "alarms", "open_demo", "ratios"]
+
+RUN = 600  # slots of a run with faults: a minute of the demo
+TAIL = 30  # slots after a fault in which an alarm still belongs to it
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An alarm, and the signal that stood out most when it was raised."""
+
+    device: str
+    slot: int
+    signal: str
+
+
+def open_demo() -> tuple[Bundle, Model]:
+    """The bundle that ships, loaded."""
+    bundle = read_bundle(OUT)
+    [branch] = bundle.manifest.branches
+    return bundle, load("onnx", bundle.graphs[branch.graphs["onnx"]])
+
+
+def ratios(
+    bundle: Bundle, model: Model, plant: Compressors, slots: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Score over threshold, and the signal furthest off, of every slot and device.
+
+    Both (slots, D), from a fresh start; the first window is full at slot `window` - 1, before
+    it the ratio is NaN.
+    """
+    _, values = plant.step(slots)
+    scorer, device = Scorer(bundle, model), np.arange(len(plant.devices))
+    ratio = np.full((slots, device.size), np.nan, np.float32)
+    worst = np.zeros(ratio.shape, np.int64)
+    for end in range(bundle.window, slots + 1):
+        window = np.ascontiguousarray(values[end - bundle.window : end].transpose(1, 0, 2))
+        scores = scorer.score(window, device)
+        ratio[end - 1] = scores.score / scores.threshold
+        worst[end - 1] = scores.deviation.argmax(axis=1)
+    return ratio, worst
+
+
+def alarms(
+    bundle: Bundle, model: Model, plant: Compressors, slots: int, rules: Alarms | None = None
+) -> list[Raised]:
+    """Alarms of a run, device after device."""
+    ratio, worst = ratios(bundle, model, plant, slots)
+    raised = []
+    for column, device in enumerate(plant.devices):
+        machine = Hysteresis(rules or Alarms())
+        raised += [
+            Raised(device, slot, bundle.signals[worst[slot, column]])
+            for slot in range(bundle.window - 1, slots)
+            if machine.step(float(ratio[slot, column]), slot) is Verdict.RAISED
+        ]
+    return raised
+
+
+def belongs(alarm: Raised, fault: Fault) -> bool:
+    """Whether `fault` explains `alarm`."""
+    return alarm.device == fault.device and fault.start <= alarm.slot < fault.end + TAIL
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=40, help="runs with faults (%(default)s)")
+    parser.add_argument("--days", type=int, default=10, help="healthy days (%(default)s)")
+    parser.add_argument("--first", type=int, default=200, help="first seed (%(default)s)")
+    args = parser.parse_args(words)
+    bundle, model = open_demo()
+    out = sys.stdout
+    seeds = range(args.first, args.first + args.seeds)
+    cries = [alarms(bundle, model, Compressors(s), DAY) for s in seeds[: args.days]]
+    cold = sum(alarm.slot < bundle.window + TAIL for day in cries for alarm in day)
+    total = sum(map(len, cries))
+    out.write(
+        f"healthy: {total} alarms in {len(cries) * len(Compressors.devices)} device-days, "
+        f"{cold} of them in the first {TAIL} windows after the start\n"
+    )
+    found: dict[Kind, list[tuple[Fault, list[Raised]]]] = defaultdict(list)
+    false = 0
+    for seed in seeds:
+        faults = tuple(random_faults(seed, Compressors.devices, until=RUN))
+        raised = alarms(bundle, model, Compressors(seed, faults), RUN)
+        false += sum(not any(belongs(alarm, fault) for fault in faults) for alarm in raised)
+        for fault in faults:
+            found[fault.kind].append((fault, [a for a in raised if belongs(a, fault)]))
+    out.write(f"{'fault':22} alarmed   median delay   first signal is a cause\n")
+    for kind in Kind:
+        out.write(_row(kind, found[kind]))
+    out.write(f"false alarms: {false} in {len(seeds)} runs of {RUN} slots\n")
+    return 0
+
+
+def _row(kind: Kind, cases: Iterable[tuple[Fault, list[Raised]]]) -> str:
+    cases = list(cases)
+    hits = [(fault, min(raised, key=lambda a: a.slot)) for fault, raised in cases if raised]
+    share = f"{len(hits)}/{len(cases)}"
+    if not hits:
+        return f"{kind:22} {share:8}\n"
+    delay = median(alarm.slot - fault.start for fault, alarm in hits) * PERIOD_S / 60
+    blamed = sum(alarm.signal in fault.signals for fault, alarm in hits) / len(hits)
+    return f"{kind:22} {share:8}  {delay:5.0f} min      {blamed:4.0%}\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
