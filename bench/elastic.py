@@ -124,10 +124,7 @@ def _loops(data: Data, radius: int, at_least: tuple[float, ...]) -> tuple[Peer, 
     x, y = data
     count, n = x.shape[:2]
     pairs = list(zip(x, y, strict=True))
-    if x.ndim > 2:
-        peer = _module("dtaidistance.dtw_ndim")
-    else:
-        peer = _module("dtaidistance.dtw")
+    peer = _module("dtaidistance.dtw_ndim" if x.ndim > 2 else "dtaidistance.dtw")
     aeon = _module("aeon.distances")
     # In dtaidistance a window of w + 1 is our radius w, and the distance a root.
     loop = Peer(
