@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from elastic import CASES, Case
 from limits import instruction_ns
-from numpy.typing import NDArray
 
 from edge_kernels.lanes import REGISTER_BYTES, width
 
@@ -45,7 +44,7 @@ def main() -> None:
 def rows(name: str, case: Case) -> list[str]:
     """The table's lines for one case, one a peer."""
     check(name, case)
-    scratch: NDArray[Any] = np.ones(8 * width(np.dtype(case.dtype))).astype(case.dtype)
+    scratch: np.ndarray[Any, Any] = np.ones(8 * width(np.dtype(case.dtype))).astype(case.dtype)
     instruction_ns(scratch)  # compile outside the clock
     contenders = {"": case.ours} | {p.name: p.run for p in case.peers if p.run is not None}
     times, instruction = race(contenders, lambda: instruction_ns(scratch))
