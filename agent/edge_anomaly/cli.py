@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import shtab
 
-from edge_anomaly import bundle_command, replay, schema_command, simulate
+from edge_anomaly import bundle_command, feed, replay, schema_command, simulate
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt import MqttLink
 from edge_anomaly.compose import compose
@@ -29,7 +29,7 @@ from edge_kernels import warm
 
 __all__ = ["main", "parser"]
 
-COMMANDS = (replay, demo, simulate, bundle_command, schema_command)
+COMMANDS = (replay, demo, simulate, feed, bundle_command, schema_command)
 EXAMPLES = """\
 examples:
   edge-agent demo --for 60s                    see it work; needs nothing but the install

@@ -244,9 +244,10 @@ def _flush(grid: Grid) -> Iterator[Windows]:
 
 
 def _copy(due: Due, count: int) -> Windows:
+    warm = due.warm[:count]  # the agent does not score what it has not seen a window of
     return Windows(
-        window=due.window[:count].copy(),
-        device=due.device[:count].copy(),
-        slot=due.slot[:count].copy(),
-        coverage=due.coverage[:count].copy(),
+        window=due.window[:count][warm],
+        device=due.device[:count][warm],
+        slot=due.slot[:count][warm],
+        coverage=due.coverage[:count][warm],
     )

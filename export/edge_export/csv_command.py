@@ -1,0 +1,55 @@
+"""edge-export csv: a public dataset as the tables that `edge-agent replay` and `feed` read."""
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import shtab
+
+from edge_export import asd
+from edge_export.recordings import Recording
+
+__all__ = ["register"]
+
+EXAMPLES = """examples:
+  edge-export csv --data asd --half test --out recordings/
+  edge-agent replay --config configs/servers.yaml recordings/omi-*.csv
+"""
+
+
+def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the class to itself
+    """Add the command to `edge-export`."""
+    command = subparsers.add_parser(
+        "csv",
+        help="write a public dataset as tables, one a device",
+        description="Write a public dataset as CSV tables: time, then a column a signal.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--data", choices=["asd"], required=True, help="which dataset")
+    command.add_argument("--half", choices=["train", "test"], default="test")
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER"
+    ).complete = shtab.DIRECTORY
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:
+    """Write the tables."""
+    train, test = asd.load()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for recording in train if arguments.half == "train" else test:
+        path = arguments.out / f"{recording.device}.csv"
+        _write(recording, path)
+        sys.stderr.write(f"{path}: {recording.t_ns.size} rows\n")
+
+
+def _write(recording: Recording, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["time", *recording.signals])
+        for t_ns, values in zip(recording.t_ns.tolist(), recording.values.tolist(), strict=True):
+            rows.writerow([t_ns // 10**9, *(f"{value:.9g}" for value in values)])
