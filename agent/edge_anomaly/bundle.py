@@ -118,7 +118,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     version: str
     family: Name
     signals: Annotated[list[Signal], msgspec.Meta(min_length=1)]
-    devices: list[str] = []  # known by name, in the graph's order; empty: any device
+    devices: Annotated[list[str], msgspec.Meta(min_length=1)]  # in the graph's order
     period_ns: Count
     min_coverage: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
     branches: Annotated[list[Branch], msgspec.Meta(min_length=1, max_length=1)]
@@ -217,7 +217,7 @@ def open_bundle(files: Mapping[str, bytes]) -> Bundle:
         if digest != file.sha256:
             raise BundleError(f"{name}: sha256 is {digest}, the manifest says {file.sha256}")
     calibration = load_arrays(CALIBRATION, files[CALIBRATION])
-    rows = max(1, len(manifest.devices))
+    rows = len(manifest.devices)
     for key in ("threshold", "centre", "scale", "fill"):
         want = (rows,) if key == "threshold" else (rows, len(manifest.signals))
         if key not in calibration or calibration[key].shape != want:

@@ -156,7 +156,6 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     devices: Annotated[list[Text], msgspec.Meta(min_length=1)]  # ids or patterns: c-*
     signals: dict[str, str] = {}  # the plant's name: the model's name, where they differ
     runtime: Literal["onnx", "torchscript"] = "onnx"
-    max_devices: Positive = 10_000
 
     def watches(self, device: str) -> bool:
         """Whether one of the patterns names `device`."""

@@ -21,6 +21,10 @@ class Reject:
     total: int = 0
     said_ns: int | None = None
 
+    def quiet(self, now_ns: int) -> bool:
+        """Whether it was last reported long enough ago."""
+        return self.said_ns is None or not 0 <= now_ns - self.said_ns < QUIET_NS
+
 
 class Rejects:
     """All reasons. As many as there are codes: topics and devices do not multiply them."""
@@ -53,12 +57,12 @@ class Rejects:
         """How often each reason was met since the start."""
         return {code: reject.total for code, reject in self._by_code.items()}
 
-    def due(self, now_ns: int) -> list[Reject]:
-        """The reasons to report now; their counts begin anew once `said` is called."""
+    def due(self, now_ns: int, *, everything: bool = False) -> list[Reject]:
+        """The reasons to report now, or `everything` not yet reported."""
         return [
             reject
             for reject in self._by_code.values()
-            if reject.count and (reject.said_ns is None or now_ns - reject.said_ns >= QUIET_NS)
+            if reject.count and (everything or reject.quiet(now_ns))
         ]
 
     def said(self, reject: Reject, now_ns: int) -> None:

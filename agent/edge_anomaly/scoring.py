@@ -6,6 +6,7 @@ arrays `<position>.<stage>.<constant>` of calibration.npz and its running values
 kept per device, so that batches of any size give the same scores.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,18 +63,19 @@ class Recipe:
             BundleError: A stage is unknown, lacks a parameter, or its constants are missing.
         """
         self._steps: list[tuple[str, Step]] = []
+        self._running: list[Floats] = []
         for position, stage in enumerate(manifest.recipe[:upto]):
             build = _STAGES.get(stage.stage)
             if build is None:
                 known = ", ".join(sorted(_STAGES))
                 raise BundleError(f"score recipe: no stage {stage.stage!r}; there are {known}")
             try:
-                step = build(_Part(stage, position, manifest, constants))
+                step = build(_Part(stage, position, manifest, constants, self._running))
             except KeyError as exc:
                 raise BundleError(f"score recipe: stage {stage.stage!r} needs {exc}") from exc
             self._steps.append((stage.stage, step))
 
-    def run(self, residual: Floats, device: Rows) -> tuple[Floats, Floats | None]:
+    def run(self, residual: Floats, device: Rows) -> tuple[Floats, Floats]:
         """Put residuals through the stages.
 
         Args:
@@ -81,14 +83,20 @@ class Recipe:
             device: Shape (B,).
 
         Returns:
-            What the last stage gives, and the tracks that left `standardise`, (B, T, C).
+            What the last stage gives, and how far each signal is off, (B, C): the largest
+            of its tracks once standardised, or its residual in a recipe without that stage.
         """
-        tracks, deviation = residual, None
+        tracks, deviation = residual, np.abs(residual[:, -1])
         for name, step in self._steps:
             tracks = step(tracks, device)
             if name == "standardise":
-                deviation = tracks
+                deviation = tracks.max(axis=1)
         return tracks, deviation
+
+    def forget(self, device: int) -> None:
+        """Drop the running values of `device`, whose past has a gap."""
+        for values in self._running:
+            values[device] = np.nan
 
 
 class Scorer:
@@ -102,24 +110,30 @@ class Scorer:
         self._centre = bundle.calibration["centre"].astype(np.float32)
         self._recipe = Recipe(bundle.manifest, bundle.calibration)
 
-    def score(self, window: Floats, device: Rows) -> Scores:
+    def score(self, window: Floats, device: Rows, fresh: NDArray[np.bool_] | None = None) -> Scores:
         """Score a batch; windows of one device must come in time order.
 
         Args:
-            window: In engineering units, shape (B, W, C).
+            window: In engineering units, shape (B, W, C), B >= 1.
             device: Row of the bundle's devices, shape (B,).
+            fresh: Where a device begins anew after a gap, shape (B,): its running values
+                are of a past that has nothing to say here.
         """
         observed, expected = self._model.run(window, device)
-        score, tracks = self._recipe.run(observed - expected, device)
-        if tracks is None:
-            deviation = np.abs(observed[:, -1] - expected[:, -1])
-        else:
-            deviation = tracks.max(axis=1)
+        residual = observed - expected
+        cuts = [] if fresh is None else np.flatnonzero(fresh).tolist()
+        parts = []
+        for start, stop in itertools.pairwise([0, *cuts, device.size]):
+            if start in cuts:
+                self._recipe.forget(device[start])
+            if start < stop:
+                parts.append(self._recipe.run(residual[start:stop], device[start:stop]))
+        score = np.concatenate([score for score, _ in parts])
         centre, scale = self._centre[device], self._scale[device]
         return Scores(
             score=score[:, 0],
             threshold=self._threshold[device],
-            deviation=deviation,
+            deviation=np.concatenate([deviation for _, deviation in parts]),
             observed=window[:, -1],
             expected=expected[:, -1] * scale + centre,
         )
@@ -167,6 +181,12 @@ class _Part:
     position: int
     manifest: Manifest
     constants: Mapping[str, NDArray[Any]]
+    running: list[Floats]  # one array a stage with memory, a row a device
+
+    def memory(self, shape: tuple[int, ...]) -> Floats:
+        values = np.full(shape, np.nan, np.float32)
+        self.running.append(values)
+        return values
 
     def constant(self, name: str) -> Floats:
         key = constant_key(self.position, self.stage.stage, name)
@@ -179,7 +199,7 @@ def _residual(_: _Part) -> Step:
 
 def _whiten(part: _Part) -> Step:
     phi = part.constant("phi")
-    last = np.full_like(phi, np.nan)
+    last = part.memory(phi.shape)
 
     def step(tracks: Floats, device: Rows) -> Floats:
         raw = np.ascontiguousarray(tracks[:, 0])
@@ -206,7 +226,7 @@ def _smooth(part: _Part) -> Step:
         raise KeyError("minutes")
     alpha = smoothing_weight(part.stage.minutes, part.manifest.period_ns)
     scale = part.constant("scale")
-    average = np.full(scale.shape[:2], np.nan, np.float32)
+    average = part.memory(scale.shape[:2])
     return lambda scores, device: smooth(scores, device, scale, alpha, average)
 
 

@@ -29,6 +29,7 @@ __all__ = ["add_device"]
 
 log = logging.getLogger(__name__)
 
+FEWEST = 32  # windows in a step; else as many as one device of several has in its share
 SAMPLED = 100  # windows of the newcomer to verify with, beside the golden ones of the others
 
 
@@ -131,6 +132,7 @@ def _train_head(known: LstmAe, parts: Split, config: Config) -> tuple[LstmAe, li
             inner=sizes.inner,
             latent=sizes.latent,
             clip=sizes.clip,
+            batch=max(FEWEST, config.batch // len(known.heads)),
         ),
     )
     alone.encoder.load_state_dict(known.encoder.state_dict())

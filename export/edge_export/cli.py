@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import shtab
 
 from edge_anomaly.errors import AgentError
-from edge_export import add_device_command, train_command
+from edge_export import add_device_command, evaluate_command, train_command
 
 __all__ = ["main", "parser"]
 
-COMMANDS = (train_command, add_device_command)  # each offers register(subparsers)
+COMMANDS = (train_command, add_device_command, evaluate_command)  # each offers register(subparsers)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -69,6 +69,7 @@ class Due(NamedTuple):
     window: NDArray[np.float32]  # (M, W, C) oldest slot first
     device: NDArray[np.int64]  # (M,)
     slot: NDArray[np.int64]  # (M,) the newest slot of the window
+    warm: NDArray[np.bool_]  # (M,) False while the device's history is shorter than a window
     coverage: NDArray[np.float32]  # (M,) share of cells that are present, 0..1
 
 
@@ -107,7 +108,7 @@ def new_grid(
         stamp=np.full((devices, open_slots, signals), EMPTY),
         held=fill.astype(np.float32),
         held_stamp=np.full((devices, signals), EMPTY),
-        ring=np.zeros((devices, window, signals), np.float32),
+        ring=np.repeat(fill.astype(np.float32)[:, np.newaxis], window, axis=1),
         present=np.zeros((devices, window, signals), np.bool_),
         newest=np.full(devices, EMPTY),
         arrived=np.full(devices, EMPTY),
@@ -133,6 +134,7 @@ def new_due(grid: Grid, room: int) -> Due:
         window=np.zeros((room, *grid.ring.shape[1:]), np.float32),
         device=np.zeros(room, np.int64),
         slot=np.zeros(room, np.int64),
+        warm=np.zeros(room, np.bool_),
         coverage=np.zeros(room, np.float32),
     )
 
@@ -304,8 +306,7 @@ def _close(grid: Grid, d: int, passed: int, due: Due, count: int) -> int:
         since = grid.held_stamp[d, c]
         grid.present[d, w, c] = since != EMPTY and slot * grid.period - since <= grid.max_gap[d]
     grid.opened[d] = slot + 1
-    full = grid.first[d] != EMPTY and slot - grid.first[d] + 1 >= window
-    if not full or (slot + 1) % grid.hop != 0:
+    if grid.first[d] == EMPTY or slot < grid.first[d] or (slot + 1) % grid.hop != 0:
         return count
     seen = 0
     for j in range(window):
@@ -315,5 +316,6 @@ def _close(grid: Grid, d: int, passed: int, due: Due, count: int) -> int:
             seen += grid.present[d, w, c]
     due.device[count] = d
     due.slot[count] = slot
+    due.warm[count] = slot - grid.first[d] + 1 >= window
     due.coverage[count] = seen / (window * signals)
     return count + 1

@@ -43,7 +43,7 @@ class Config:
     stride: int = 2  # hops between training windows: neighbours teach nearly the same
     epochs: int = 8  # at most; held-out loss flattens after 5 to 8 on eight servers
     batch: int = 256  # windows of all devices together in a step
-    learning_rate: float = 2e-3  # of Adam, falling to 0 along a half cosine
+    learning_rate: float = 5e-3  # of Adam, falling to 0 along a half cosine
     patience: int = 2  # epochs without a better held-out loss before training ends
     held_out: float = 0.2  # last share of each device's time: stops training, calibrates
     seed: int = 0  # weights and order of the windows

@@ -1,0 +1,200 @@
+"""The broker, over MQTT 5 with paho.
+
+Without threads: whoever drives the agent calls `poll`, which is also where packets are
+sent, pings go out and a lost connection is mended. A backlog therefore waits at the
+broker, which is told how much may be on its way (receive maximum), not in our memory.
+
+Room for a faster way in: the `on_message` callback is all that is known of PUBLISH
+packets, so a tap that takes them off paho's socket in bulk replaces it and nothing else.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edge_anomaly.config import Broker, Tls
+from edge_anomaly.errors import BrokerError
+from edge_anomaly.values import Message, Publish
+
+__all__ = ["MqttLink"]
+
+log = logging.getLogger(__name__)
+
+BATCH = 2000  # messages taken before they are worked on
+RECEIVE_MAXIMUM = 4000  # messages of QoS 1 under way and not yet acknowledged
+QUEUED = 100_000  # alarms and states that wait for the broker
+BACKOFF_S = (0.5, 30.0)  # first and longest pause between attempts to connect
+SESSION_TAKEN_OVER = 0x8E  # MQTT 5, 3.14.2.1
+
+
+class MqttLink:
+    """A connection that keeps itself alive, as a `Link`."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        client_id: str,
+        password: str | None,
+        will: Publish,
+        subscriptions: Sequence[tuple[str, int]],
+    ) -> None:
+        """Prepare; the first `poll` connects."""
+        self.connections = 0  # made so far; each is to be greeted with what is retained
+        self._broker = broker
+        self._client_id = client_id
+        self._subscriptions = subscriptions
+        self._inbox: list[paho.MQTTMessage] = []
+        self._asked: dict[int, str] = {}  # packet id: topic filter that awaits its SUBACK
+        self._refused: str | None = None
+        self._pause_s = BACKOFF_S[0]
+        self._next_attempt = 0.0
+        self._host, self._port = broker.address
+        self._client = self._make_client(password, will)
+
+    def poll(self, timeout_s: float) -> list[Message]:
+        """Messages that have arrived, at most `BATCH`; waits for the first up to `timeout_s`.
+
+        Raises:
+            BrokerError: The broker refuses a subscription, or another client has our id.
+        """
+        if self._client.socket() is None and not self._connect(timeout_s):
+            return []
+        self._client.loop(timeout_s)
+        while self._inbox and len(self._inbox) < BATCH:
+            before = len(self._inbox)
+            self._client.loop_read()
+            if len(self._inbox) == before:
+                break
+        if self._refused:
+            raise BrokerError(self._refused)
+        return [Message(message.topic, bytes(message.payload)) for message in self._inbox]
+
+    def acknowledge(self) -> None:
+        """Tell the broker that what the last `poll` gave need not be kept."""
+        for message in self._inbox:
+            self._client.ack(message.mid, message.qos)
+        self._inbox.clear()
+
+    def publish(self, items: Iterable[Publish]) -> None:
+        """Send; QoS 1 waits for a connection where there is none, QoS 0 is lost then."""
+        for topic, payload, qos, retain in items:
+            sent = self._client.publish(topic, payload, qos=qos, retain=retain)
+            if sent.rc == paho.MQTT_ERR_QUEUE_SIZE:
+                log.error("%d messages wait for the broker: one to %s is lost", QUEUED, topic)
+
+    def close(self, last_words: Iterable[Publish], timeout_s: float = 5.0) -> None:
+        """Send what is still to be sent, then disconnect without the will."""
+        if not self._client.is_connected():
+            return
+        sent = [
+            self._client.publish(topic, payload, qos=qos, retain=retain)
+            for topic, payload, qos, retain in last_words
+        ]
+        deadline = time.monotonic() + timeout_s
+        while not all(info.is_published() for info in sent) and time.monotonic() < deadline:
+            if self._client.loop(0.05) != paho.MQTT_ERR_SUCCESS:
+                return
+        self._client.disconnect()
+        while self._client.want_write() and time.monotonic() < deadline:
+            self._client.loop_write()
+
+    def _connect(self, timeout_s: float) -> bool:
+        """Begin a connection, unless the last attempt was just now."""
+        wait_s = self._next_attempt - time.monotonic()
+        if wait_s > 0:
+            time.sleep(min(wait_s, timeout_s))
+            return False
+        self._inbox.clear()  # the broker delivers again what was not acknowledged
+        self._next_attempt = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, BACKOFF_S[1])
+        try:
+            self._client.reconnect()
+        except (OSError, ValueError) as exc:
+            log.warning(
+                "cannot reach %s:%d: %s; again in %.3g s",
+                self._host, self._port, exc, self._next_attempt - time.monotonic(),
+            )  # fmt: skip
+            return False
+        return True
+
+    def _make_client(self, password: str | None, will: Publish) -> paho.Client:
+        broker, url = self._broker, urlsplit(self._broker.url)
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            protocol=MQTTProtocolVersion.MQTTv5,
+            transport="websockets" if url.scheme in {"ws", "wss"} else "tcp",
+            manual_ack=True,
+        )
+        if url.scheme in {"ws", "wss"}:
+            client.ws_set_options(path=url.path or "/mqtt")
+        if url.scheme in {"mqtts", "wss"}:
+            tls = broker.tls or Tls()
+            client.tls_set(ca_certs=tls.ca, certfile=tls.certificate, keyfile=tls.key)
+        if broker.username:
+            client.username_pw_set(broker.username, password)
+        client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
+        client.max_queued_messages_set(QUEUED)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's
+        properties.SessionExpiryInterval = min(broker.session_expiry // 10**9, 2**32 - 2)
+        properties.ReceiveMaximum = RECEIVE_MAXIMUM
+        client.connect_async(
+            self._host,
+            self._port,
+            keepalive=max(1, broker.keepalive // 10**9),
+            clean_start=False,
+            properties=properties,
+        )
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = lambda _client, _data, message: self._inbox.append(message)
+        return client
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        _data: object,
+        flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        _props: object,
+    ) -> None:
+        if reason.is_failure:
+            log.error("%s:%d refuses the connection: %s", self._host, self._port, reason)
+            return
+        # On every connection, whatever the broker says of the session: a broker that was
+        # restarted may know the session and not its subscriptions.
+        for topic, qos in self._subscriptions:
+            _, mid = client.subscribe(topic, options=SubscribeOptions(qos=qos))
+            self._asked[mid or 0] = topic
+        self._pause_s = BACKOFF_S[0]
+        self.connections += 1
+        kept = "kept" if flags.session_present else "new"
+        log.info("connected to %s:%d, session %s", self._host, self._port, kept)
+
+    def _on_subscribe(
+        self, _client: object, _data: object, mid: int, reasons: list[ReasonCode], _props: object
+    ) -> None:
+        topic = self._asked.pop(mid, "")
+        if any(reason.is_failure for reason in reasons):
+            self._refused = f"the broker refuses the subscription {topic}: {reasons[0]}"
+
+    def _on_disconnect(
+        self, _client: object, _data: object, _flags: object, reason: ReasonCode, _props: object
+    ) -> None:
+        if reason.value == SESSION_TAKEN_OVER:
+            self._refused = (
+                f"another client has taken the id {self._client_id!r}: give each agent its own "
+                "`agent` name or `broker.client_id`"
+            )
+        elif reason.is_failure:
+            log.warning("connection to %s:%d lost: %s", self._host, self._port, reason)

@@ -1,0 +1,78 @@
+"""Graphs in ONNX Runtime."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from edge_anomaly.errors import BundleError
+
+__all__ = ["OnnxModel", "Session", "open_session"]
+
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+class Session(Protocol):
+    """What is used of `onnxruntime.InferenceSession`."""
+
+    def get_providers(self) -> list[str]:
+        """Execution providers in use, the first before the others."""
+        ...
+
+    def get_inputs(self) -> Sequence[Any]:
+        """What the graph takes, each with a `name`."""
+        ...
+
+    def run(self, outputs: list[str], feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The named outputs."""
+        ...
+
+
+def open_session(content: bytes) -> Session:
+    """A session on the GPU where there is one, else on one thread of the CPU.
+
+    One thread and no spinning: on a gateway waiting threads burn a core and slow the
+    others; many windows go into one batch instead.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    known = onnxruntime.get_available_providers()
+    session: Session = onnxruntime.InferenceSession(
+        content, options, providers=[name for name in PROVIDERS if name in known]
+    )
+    return session
+
+
+class OnnxModel:
+    """A loaded graph, as a `Model`."""
+
+    def __init__(self, content: bytes, name: str, factory: Callable[[bytes], Session]) -> None:
+        """Load a graph.
+
+        Raises:
+            BundleError: It is not a graph that this runtime can run; names the file.
+        """
+        try:
+            self._session = factory(content)
+        except Exception as exc:
+            # onnxruntime raises its own classes, which have no common base but this.
+            raise BundleError(f"{name}: ONNX Runtime cannot load it: {exc}") from exc
+        self._inputs = [entry.name for entry in self._session.get_inputs()]
+
+    @property
+    def provider(self) -> str:
+        """Read off the session: what is available is not what is used."""
+        return self._session.get_providers()[0]
+
+    def run(
+        self, window: NDArray[np.float32], device: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `Model.run`."""
+        feed: dict[str, NDArray[Any]] = {"window": window, "device": device}
+        observed, expected = self._session.run(
+            ["observed", "expected"], {name: feed[name] for name in self._inputs}
+        )
+        return observed, expected

@@ -1,0 +1,174 @@
+"""edge-agent: anomaly detection beside the machine.
+
+The only module that knows every part: it reads the command line, composes, and turns
+errors into one line and an exit status (0 done, 2 a file, bundle or broker is at fault).
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+import shtab
+
+from edge_anomaly import bundle_command, replay, schema_command, simulate
+from edge_anomaly.adapters.broker import EmbeddedBroker
+from edge_anomaly.adapters.mqtt import MqttLink
+from edge_anomaly.compose import compose
+from edge_anomaly.config import Broker, Config, Secret
+from edge_anomaly.demo import command as demo
+from edge_anomaly.errors import AgentError, ConfigError
+from edge_anomaly.service import serve
+from edge_kernels import warm
+
+__all__ = ["main", "parser"]
+
+COMMANDS = (replay, demo, simulate, bundle_command, schema_command)
+EXAMPLES = """\
+examples:
+  edge-agent demo --for 60s                    see it work; needs nothing but the install
+  edge-agent check --config plant.yaml         is the file right, are the bundles sound?
+  edge-agent --config plant.yaml               run until SIGTERM or Ctrl-C
+  edge-agent replay --config plant.yaml a.csv  the same alarms from a recording
+  edge-agent --print-completion bash           completion for your shell
+"""
+
+log = logging.getLogger("edge_anomaly")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; return the exit status."""
+    top = parser()
+    args = top.parse_args(argv)
+    if args.run is None and args.config is None:
+        top.print_help()
+        return 2
+    try:
+        return int((args.run or run)(args))
+    except AgentError as exc:
+        sys.stderr.write(f"edge-agent: {exc}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(
+        prog="edge-agent",
+        description="Anomaly detection beside the machine: MQTT sensor topics in, alarms out.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=version("edge-anomaly-agent"))
+    shtab.add_argument_to(top, "--print-completion")
+    file = top.add_argument("--config", type=Path, metavar="FILE", help="run with this plant.yaml")
+    file.complete = shtab.FILE  # type: ignore[attr-defined] # how shtab is told
+    top.add_argument("--verbose", action="store_true", help="say more on standard error")
+    top.set_defaults(run=None)
+    subparsers = top.add_subparsers(metavar="COMMAND")
+    check = subparsers.add_parser("check", help="validate the config and its bundles, then stop")
+    check.add_argument("--config", type=Path, required=True, metavar="FILE")
+    check.set_defaults(run=_check)
+    for command in COMMANDS:
+        command.register(subparsers)
+    return top
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve the config until SIGTERM or SIGINT; exit status 0.
+
+    Raises:
+        AgentError: A file, bundle or the broker is at fault.
+    """
+    logging.basicConfig(
+        level=logging.DEBUG if args.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    stop = _StopSignals()
+    config, core, monitors = compose(args.config)
+    password = _secret(config.broker.password, args.config)
+    warm()  # every kernel compiled or loaded before we say that we are there
+    with ExitStack() as stack:
+        broker = _broker(config, stack)
+        link = MqttLink(
+            broker,
+            client_id=config.client_id,
+            password=password,
+            will=core.will,
+            subscriptions=core.subscriptions,
+        )
+        for monitor in monitors:
+            manifest = monitor.bundle.manifest
+            log.info("model %s %s on %s", manifest.name, manifest.version, monitor.model.provider)
+        log.info("ready; alarms go to %s/event", config.base)
+        serve(core, link, time.time_ns, stop.asked)
+    log.info("stopped")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    config, core, monitors = compose(args.config)
+    _secret(config.broker.password, args.config)
+    for topic, qos in core.subscriptions:
+        sys.stdout.write(f"input    {topic} (QoS {qos})\n")
+    for monitor in monitors:
+        manifest = monitor.bundle.manifest
+        watched = sum(monitor.row(device) is not None for device in monitor.devices)
+        sys.stdout.write(
+            f"model    {manifest.name} {manifest.version}: {watched} devices, "
+            f"{len(monitor.signals)} signals, on {monitor.model.provider}\n"
+        )
+    sys.stdout.write(f"alarms   {config.base}/event\n")
+    sys.stdout.write(f"{args.config}: all right\n")
+    return 0
+
+
+class _StopSignals:
+    """Whether SIGTERM or SIGINT has come; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._take)
+
+    def asked(self) -> bool:
+        """Whether somebody wants us to stop."""
+        return self._asked
+
+    def _take(self, number: int, _frame: object) -> None:
+        self._asked = True
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _broker(config: Config, stack: ExitStack) -> Broker:
+    """The broker to connect to, started here where it is the embedded one."""
+    if not config.broker.embedded:
+        return config.broker
+    url = stack.enter_context(EmbeddedBroker()).url
+    log.info("embedded broker on %s", url)
+    return msgspec.structs.replace(config.broker, url=url)
+
+
+def _secret(secret: Secret | None, config: Path) -> str | None:
+    if secret is None:
+        return None
+    if secret.env is not None:
+        if secret.env not in os.environ:
+            raise ConfigError(f"{config}: broker.password: variable {secret.env} is not set")
+        return os.environ[secret.env]
+    file = config.parent / (secret.file or "")
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{config}: broker.password: {file}: {exc}") from exc

@@ -1,0 +1,53 @@
+"""Puts an agent together from the files that a config names."""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+from edge_anomaly.adapters.bundles import load_model, read_bundle
+from edge_anomaly.config import Config, parse
+from edge_anomaly.core import Core
+from edge_anomaly.errors import ConfigError
+from edge_anomaly.monitor import Monitor
+
+__all__ = ["compose", "read_config"]
+
+
+def read_config(path: Path) -> tuple[Config, str]:
+    """A checked configuration and the digest of its file.
+
+    Raises:
+        ConfigError: It cannot be read or is wrong; names file, line and key.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8")
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{path}: not UTF-8 text") from exc
+    return parse(text, str(path)), hashlib.sha256(content).hexdigest()
+
+
+def compose(path: Path) -> tuple[Config, Core, list[Monitor]]:
+    """The core with every model loaded and proven.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+        BundleError: A bundle cannot be trusted.
+    """
+    config, digest = read_config(path)
+    monitors = []
+    for watch in config.models:
+        folder = path.parent / watch.bundle
+        bundle = read_bundle(folder)
+        model = load_model(bundle, folder, watch.runtime)
+        try:
+            monitors.append(Monitor(bundle, model, watch, config.inputs))
+        except ConfigError as exc:
+            raise ConfigError(f"{path}: {exc}") from exc
+    try:
+        core = Core(config, monitors, version=version("edge-anomaly-agent"), config_sha256=digest)
+    except ConfigError as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
+    return config, core, monitors

@@ -1,0 +1,286 @@
+"""The agent without its I/O: messages and time in, things to publish out.
+
+The core opens nothing, sleeps never and asks no clock. Whoever drives it brings the
+bytes and the time, so that a test replays a month of a plant in seconds and a replay
+of a recording gives the alarms of the live run.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from edge_anomaly.alarms import DIGITS, Alarm, span
+from edge_anomaly.config import Config
+from edge_anomaly.errors import ConfigError, PayloadError
+from edge_anomaly.formats import Format
+from edge_anomaly.monitor import Judged, Monitor, Refused
+from edge_anomaly.rejects import Rejects
+from edge_anomaly.topics import device_topic, read_topic, routes, subscriptions
+from edge_anomaly.values import (
+    ERROR_SCHEMA,
+    EVENT_SCHEMA,
+    INFO_SCHEMA,
+    SCORE_SCHEMA,
+    STATE_SCHEMA,
+    Event,
+    InputError,
+    Message,
+    Publish,
+    Score,
+    iso,
+)
+from edge_kernels import DUPLICATE, FUTURE, LATE
+
+__all__ = ["MAX_PAYLOAD", "Core"]
+
+MAX_PAYLOAD = 1 << 20  # bytes; larger ones are refused unread
+KNOWN_TOPICS = 100_000  # names that are remembered; beyond it they are read anew
+_OUTCOMES = {LATE: "late", DUPLICATE: "duplicate", FUTURE: "future"}
+_HINTS = {
+    LATE: "older than what was already judged; raise `lateness` if this is usual",
+    DUPLICATE: "the same signal at the same time again; the first one stands",
+    FUTURE: "ahead of this machine's clock; check both clocks and the time's `unit`",
+}
+
+
+class _Feed(NamedTuple):
+    """What a topic leads to; None where the payload has the say."""
+
+    format: Format
+    device: str | None
+    signal: str | None
+    place: tuple[Monitor, int, int] | None  # row and column, where the topic names both
+
+
+class _RejectOf(Protocol):
+    """Counts a part of a message that cannot be used."""
+
+    def __call__(self, code: str, detail: str, device: str | None = None) -> None: ...
+
+
+def _overlook(code: str, detail: str, device: str | None = None) -> None:
+    """Say nothing yet: the message that brings the topic is counted when it is read."""
+
+
+class Core:
+    """Everything between the broker's bytes and the broker's bytes."""
+
+    def __init__(
+        self, config: Config, monitors: Sequence[Monitor], *, version: str, config_sha256: str
+    ) -> None:
+        """Put the parts together.
+
+        Raises:
+            ConfigError: Two models watch one device.
+        """
+        self._config = config
+        self._base = config.base
+        self._monitors = monitors
+        self._version = version
+        self._config_sha256 = config_sha256
+        self._routes = routes(config.inputs)
+        self._feeds: dict[str, _Feed] = {}
+        self._rejects = Rejects()
+        self._encode = msgspec.json.Encoder().encode
+        owner = f"{config.site}/{config.agent}"
+        self._watch: dict[str, Monitor] = {}
+        self._alarms: dict[str, Alarm] = {}
+        for monitor in monitors:
+            for device in monitor.devices:
+                if monitor.row(device) is None:
+                    continue
+                if device in self._watch:
+                    raise ConfigError(f"models: device {device!r} is watched by two models")
+                self._watch[device] = monitor
+                self._alarms[device] = Alarm(device, monitor.bundle, config.alarms, owner)
+        self._told: set[str] = set()  # devices whose state has been published
+
+    @property
+    def subscriptions(self) -> list[tuple[str, int]]:
+        """Topic filter and QoS of every input."""
+        return subscriptions(self._routes)
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """How much input could not be used, by reason."""
+        return self._rejects.totals
+
+    @property
+    def will(self) -> Publish:
+        """What the broker shall say when the agent is gone without a word."""
+        return self._status("offline", None)
+
+    def connected(self, now_ns: int) -> list[Publish]:
+        """What every new connection begins with: all that is retained.
+
+        Silence of the devices counts from here, since it was the agent that was away.
+        """
+        for monitor in self._monitors:
+            monitor.resume(now_ns)
+        states = [self._state(device) for device in sorted(self._told)]
+        return [self._status("online", now_ns), self._info(now_ns), *states]
+
+    def stopped(self, now_ns: int) -> list[Publish]:
+        """The last words of a clean stop."""
+        return [*self._errors(now_ns, everything=True), self._status("stopped", now_ns)]
+
+    def receive(self, messages: Iterable[Message], arrived_ns: int) -> list[Publish]:
+        """Take a batch of messages; bad ones are counted and disturb nothing else."""
+        for message in messages:
+            self._read(message, arrived_ns)
+        out: list[Publish] = []
+        for monitor in self._monitors:
+            out += self._publish(monitor.advance(arrived_ns), arrived_ns)
+        return out
+
+    def tick(self, now_ns: int) -> list[Publish]:
+        """Let time pass: close the slots that need wait no longer, report what was refused."""
+        out: list[Publish] = []
+        for monitor in self._monitors:
+            out += self._publish(monitor.expire(now_ns), now_ns)
+        return out + self._errors(now_ns)
+
+    def judged(
+        self, windows: Iterable[Judged | Refused], now_ns: int
+    ) -> Iterator[tuple[Judged, Event | None]]:
+        """Windows with the alarm transition each one made; refused readings are counted."""
+        for window in windows:
+            if isinstance(window, Refused):
+                self._refuse(window)
+            else:
+                yield window, self._alarms[window.device].judge(window, now_ns)
+
+    def _read(self, message: Message, arrived_ns: int) -> None:
+        topic, payload = message
+
+        def reject(code: str, detail: str, device: str | None = None) -> None:
+            self._rejects.add(code, topic=topic, device=device, detail=detail, payload=payload)
+
+        feed = self._feeds.get(topic) or self._feed(topic)
+        if feed is None:
+            reject("no_input", "no input of the config reads this topic")
+            return
+        if len(payload) > MAX_PAYLOAD:
+            reject("too_large", f"{len(payload)} bytes; the limit is {MAX_PAYLOAD}")
+            return
+        try:
+            samples = feed.format.read(payload, reject)
+        except PayloadError as exc:
+            reject(exc.code, str(exc), feed.device)
+            return
+        for device, signal, t_ns, value in samples:
+            place = feed.place or self._place(
+                device or feed.device or "", signal or feed.signal or "", reject
+            )
+            if place is not None:
+                monitor, row, column = place
+                monitor.add(row, column, arrived_ns if t_ns is None else t_ns, value)
+
+    def _feed(self, topic: str) -> _Feed | None:
+        found = read_topic(self._routes, topic)
+        if found is None:
+            return None
+        route, device, signal = found
+        place = None
+        if device is not None and signal is not None:
+            place = self._place(device, signal, _overlook)
+        if len(self._feeds) >= KNOWN_TOPICS:
+            self._feeds.clear()
+        feed = self._feeds[topic] = _Feed(route.format, device, signal, place)
+        return feed
+
+    def _place(
+        self, device: str, signal: str, reject: _RejectOf
+    ) -> tuple[Monitor, int, int] | None:
+        monitor = self._watch.get(device)
+        row = None if monitor is None else monitor.row(device)
+        if monitor is None or row is None:
+            reject("unknown_device", f"no model watches {device!r}", device)
+            return None
+        column = monitor.column(signal)
+        if column is None:
+            name = monitor.bundle.manifest.name
+            reject("unknown_signal", f"{name} has no signal {signal!r}", device)
+            return None
+        return monitor, row, column
+
+    def _refuse(self, refused: Refused) -> None:
+        self._rejects.add(
+            _OUTCOMES[refused.outcome],
+            device=refused.device,
+            detail=f"{refused.signal} at {iso(refused.t_ns)}: {_HINTS[refused.outcome]}",
+            times=refused.count,
+        )
+
+    def _publish(self, windows: Iterable[Judged | Refused], now_ns: int) -> list[Publish]:
+        out = []
+        for window, event in self.judged(windows, now_ns):
+            out.append(self._score(window))
+            if event is not None:
+                out.append(Publish(f"{self._base}/event", self._encode(event)))
+            if event is not None or (window.score is not None and window.device not in self._told):
+                self._told.add(window.device)
+                out.append(self._state(window.device))
+        return out
+
+    def _score(self, window: Judged) -> Publish:
+        score = Score(
+            device=window.device,
+            ts=iso(window.end_ns),
+            ts_ms=window.end_ns // 1_000_000,
+            score=None if window.score is None else float(f"{window.score:.{DIGITS}g}"),
+            threshold=float(f"{window.threshold:.{DIGITS}g}"),
+            warm=window.warm,
+            coverage=round(window.coverage, 4),
+            window=span(window),
+        )
+        topic = device_topic(self._base, window.device, "score")
+        return Publish(topic, self._encode(score), qos=0)
+
+    def _state(self, device: str) -> Publish:
+        topic = device_topic(self._base, device, "state")
+        return Publish(topic, self._encode(self._alarms[device].state), retain=True)
+
+    def _status(self, state: str, now_ns: int | None) -> Publish:
+        body = {"state": state} if now_ns is None else {"state": state, "ts": iso(now_ns)}
+        return Publish(f"{self._base}/status", self._encode(body), retain=True)
+
+    def _info(self, now_ns: int) -> Publish:
+        body = {
+            "schema": INFO_SCHEMA,
+            "ts": iso(now_ns),
+            "version": self._version,
+            "schemas": [EVENT_SCHEMA, STATE_SCHEMA, SCORE_SCHEMA, ERROR_SCHEMA],
+            "config_sha256": self._config_sha256,
+            "models": [
+                {
+                    "name": monitor.bundle.manifest.name,
+                    "version": monitor.bundle.manifest.version,
+                    "family": monitor.bundle.manifest.family,
+                    "sha256": monitor.bundle.sha256,
+                    "provider": monitor.model.provider,
+                    "devices": [d for d in monitor.devices if monitor.row(d) is not None],
+                    "signals": monitor.signals,
+                }
+                for monitor in self._monitors
+            ],
+        }
+        return Publish(f"{self._base}/info", self._encode(body), retain=True)
+
+    def _errors(self, now_ns: int, *, everything: bool = False) -> list[Publish]:
+        out = []
+        for reject in self._rejects.due(now_ns, everything=everything):
+            error = InputError(
+                ts=iso(now_ns),
+                code=reject.code,
+                count=reject.count,
+                total=reject.total,
+                topic=reject.topic,
+                device=reject.device,
+                detail=reject.detail,
+                sample=reject.sample,
+            )
+            self._rejects.said(reject, now_ns)
+            out.append(Publish(f"{self._base}/error", self._encode(error)))
+        return out

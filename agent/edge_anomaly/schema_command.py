@@ -1,0 +1,46 @@
+"""`edge-agent schema`: JSON Schema of every file and payload."""
+
+import argparse
+import sys
+from typing import Any
+
+import msgspec
+
+from edge_anomaly.bundle import Manifest
+from edge_anomaly.config import Config, Duration
+from edge_anomaly.values import Event, InputError, Score, State
+
+__all__ = ["SCHEMAS", "register", "schema"]
+
+SCHEMAS: dict[str, type] = {
+    "config": Config,
+    "error": InputError,
+    "event": Event,
+    "manifest": Manifest,
+    "score": Score,
+    "state": State,
+}
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser("schema", help="print the JSON Schema of a file or payload")
+    parser.add_argument("what", choices=sorted(SCHEMAS))
+    parser.set_defaults(run=_run)
+
+
+def schema(what: str) -> dict[str, Any]:
+    """JSON Schema (2020-12) of one of `SCHEMAS`."""
+    return msgspec.json.schema(SCHEMAS[what], schema_hook=_hook)
+
+
+def _run(args: argparse.Namespace) -> int:
+    text = msgspec.json.format(msgspec.json.encode(schema(args.what)), indent=2)
+    sys.stdout.write(text.decode() + "\n")
+    return 0
+
+
+def _hook(kind: type) -> dict[str, Any]:
+    if kind is Duration:
+        return {"type": "string", "examples": ["500ms", "2s", "5min", "1h", "30d"]}
+    raise NotImplementedError(f"no schema for {kind}")

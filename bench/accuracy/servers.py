@@ -1,0 +1,135 @@
+"""How well the shipped bundle does on the eight servers: bench/results/servers.md.
+
+    python bench/accuracy/servers.py
+
+Needs the Application Server Dataset; says where to get it when it is missing. The same
+figures, device by device and with all of them, come from
+
+    edge-export evaluate configs/bundles/servers --data asd
+"""
+
+import argparse
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge_anomaly.bundle import ONNX
+from edge_anomaly.errors import AgentError
+from edge_export import asd, scoreboard
+from edge_export.evaluate import evaluate
+from edge_export.evaluate_command import about
+from edge_export.evaluation import Evaluation, Setting
+from edge_export.metrics import EPISODE_GAP
+from edge_export.package import read_bundle
+from edge_export.provenance import commit
+from edge_export.verify import load
+
+ROOT = Path(__file__).parents[2]
+INTRODUCTION = """\
+# Accuracy on eight application servers
+
+Made by `python bench/accuracy/servers.py` from the test halves of the Application Server
+Dataset (Li et al., InterFusion, KDD 2021): 15 days a server, 19 signals, 5 minutes. Every
+detector learns from the first 80 % of the training half and is calibrated on the rest; no label
+decides anything but the figures. All but the Isolation Forest, random and always go through the
+same score recipe, so that a row differs from another by its model alone."""
+READING = """\
+* AP and VUS-PR need no threshold. VUS-PR grows with its buffer, which stands in the heading.
+* Event recall, precision, false alarms a day, delay and alarm rate are those of the alarms that
+  the agent would have published at the bundle's own threshold. Recall counts events, precision
+  samples, event F1 is their harmonic mean; `always` shows what counting alone can give.
+* Best F1 chooses its threshold by the labels, which no plant has. Point-adjusted F1 is printed
+  because papers print it: see what `random` gets.
+* Root cause: the signals ranked by their mean deviation within a labelled event, against those
+  that the dataset's authors blamed, on average more than half of them."""
+POINTWISE_TITLE = f"""\
+At the same threshold sample by sample, without the alarm rule; alarms fewer than {EPISODE_GAP}
+samples apart are taken as one:"""
+POINTWISE = {
+    f"pointwise_{metric}": column
+    for metric, column in scoreboard.COLUMNS.items()
+    if metric in {"recall", "precision", "event_f1", "false_alarms_per_day", "alarm_rate"}
+}
+BY_DEVICE = ("ap", "vus_pr", "event_f1")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate and write the table; 2 with one line on stderr when it cannot be done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Raw)
+    parser.add_argument("--bundle", type=Path, default=ROOT / "configs" / "bundles" / "servers")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results" / "servers.md")
+    arguments = parser.parse_args(argv)
+    try:
+        bundle = read_bundle(arguments.bundle)
+        train, test = asd.load()
+        model = load(ONNX, bundle.graphs[bundle.manifest.branches[0].graphs[ONNX]])
+        found = evaluate(bundle, model, train, test, Setting())
+    except AgentError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 2
+    basis = about(bundle, found.setting) | {
+        "made": f"{datetime.now(UTC):%Y-%m-%d}, commit {_commit()}, {_machine()}"
+    }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(report(found, basis), "utf-8")
+    return 0
+
+
+def report(found: Evaluation, basis: dict[str, str]) -> str:
+    """The tables with what they rest on, as Markdown."""
+    mean = scoreboard.markdown(found, "mean", scoreboard.COLUMNS)
+    parts = [
+        INTRODUCTION,
+        f"Mean of {len(found.devices)} servers, ± standard error over them:",
+        mean.rstrip(),
+        READING,
+        POINTWISE_TITLE,
+        scoreboard.markdown(found, "mean", POINTWISE).rstrip(),
+        "Root cause, mean over events, then servers; `random` is what chance gives:",
+        scoreboard.markdown(found, "mean", scoreboard.ROOT_CAUSE).rstrip(),
+        *(_by_device(found, metric) for metric in BY_DEVICE),
+        "What to be wary of:",
+        "\n".join(f"* {warning}" for warning in found.warnings),
+        "What the figures rest on:",
+        "\n".join(f"* {name}: {value}" for name, value in basis.items()),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _by_device(found: Evaluation, metric: str) -> str:
+    """A row a server, a column a detector."""
+    heading, how = scoreboard.COLUMNS[metric]
+    names = [name for name in found.detectors if name not in {"random", "always"}]
+    lines = [
+        "| " + " | ".join([heading.format(buffer=found.setting.buffer), "events", *names]) + " |",
+        "|---" + "|---:" * (len(names) + 1) + "|",
+    ]
+    for device in found.devices:
+        cells = [format(found.figures[device, name][metric], how) for name in names]
+        events = f"{found.figures[device, 'always']['events']:g}"
+        lines.append("| " + " | ".join([device, events, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def _commit() -> str:
+    name, changed, _ = commit().partition("-dirty")
+    return name[:12] + changed
+
+
+def _machine() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+class _Raw(argparse.RawDescriptionHelpFormatter):
+    """Leaves the docstring's lines as they are."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

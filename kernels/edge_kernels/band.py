@@ -1,0 +1,132 @@
+"""The Sakoe-Chiba band, and what every elastic distance checks before it starts.
+
+Sakoe and Chiba, "Dynamic programming algorithm optimization for spoken word
+recognition", IEEE Trans. ASSP 26(1), 1978: step i of one series may be matched with
+step j of the other only where |i - j| <= radius.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "band_radius",
+    "check_batch",
+    "check_cost",
+    "check_pair",
+    "check_radius",
+    "check_series",
+    "mark_unusable",
+]
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def band_radius(n: int, ratio: float) -> int:
+    """The radius that is `ratio` of a window of `n` samples, rounded up.
+
+    Args:
+        n: Samples in the window, at least 1.
+        ratio: Radius as a share of the window, in [0, 1].
+
+    Raises:
+        ValueError: `n` or `ratio` is out of range.
+    """
+    if n < 1 or not 0 <= ratio <= 1:
+        raise ValueError(f"n must be >= 1 and ratio in [0, 1], got {n} and {ratio}")
+    # 0.07 * 100 is 7.000000000000001: not a reason for an eighth sample.
+    return math.ceil(round(ratio * n, 9))
+
+
+def check_radius(n: int, m: int, radius: int) -> int:
+    """`radius`, no wider than series of `n` and `m` samples can use.
+
+    Raises:
+        ValueError: A series is empty, or no path through the band joins both ends.
+    """
+    if n < 1 or m < 1:
+        raise ValueError(f"series must not be empty, got {n} and {m} samples")
+    if radius < abs(n - m):
+        raise ValueError(
+            f"radius must be at least 0 and the difference in length: {radius} does "
+            f"not join series of {n} and {m} samples"
+        )
+    return min(int(radius), max(n, m) - 1)
+
+
+def check_cost(cost: str) -> None:
+    """Refuse a cost that no kernel computes.
+
+    Raises:
+        ValueError: `cost` is not "squared".
+    """
+    if cost != "squared":
+        raise ValueError(f'cost must be "squared", got {cost!r}')
+
+
+def check_pair(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Both as writeable C-contiguous arrays of one dtype, copied only where needed.
+
+    float32 if both are, else float64.
+
+    Raises:
+        TypeError: One is neither float32 nor float64.
+    """
+    if (  # a tenth of the time of what follows, and of a short pair's distance
+        type(x) is np.ndarray
+        and type(y) is np.ndarray
+        and x.dtype is y.dtype
+        and x.dtype in FLOATS
+        and x.flags.carray
+        and y.flags.carray
+    ):
+        return x, y
+    x = np.asarray(x)
+    y = np.asarray(y)
+    if x.dtype is not y.dtype or x.dtype not in FLOATS:
+        for one in (x, y):
+            if one.dtype.newbyteorder("=") not in FLOATS:
+                raise TypeError(f"series must be float32 or float64, got {one.dtype}")
+        dtype = np.result_type(x.dtype, y.dtype)  # of native byte order
+        x, y = x.astype(dtype), y.astype(dtype)
+    # Writeable, because numba would compile a second kernel for read-only arrays.
+    if not x.flags.carray:
+        x = np.array(x, order="C")
+    if not y.flags.carray:
+        y = np.array(y, order="C")
+    return x, y
+
+
+def check_series(x: NDArray[Any], y: NDArray[Any]) -> tuple[int, int]:
+    """How long x and y are.
+
+    Raises:
+        ValueError: They are not both (time,), or both (time, channels).
+    """
+    if not (x.ndim == y.ndim == 1 or (x.ndim == 2 and x.shape[1:] == y.shape[1:] != (0,))):
+        raise ValueError(f"series must be (n,) or (n, d) alike, got {x.shape} and {y.shape}")
+    return len(x), len(y)
+
+
+def check_batch(X: NDArray[Any], Y: NDArray[Any]) -> int:
+    """How many channels the series of X and Y have.
+
+    Raises:
+        ValueError: They are not both (pairs, time), or both (pairs, time, channels).
+    """
+    if X.ndim not in {2, 3} or X.ndim != Y.ndim or X.shape[0] != Y.shape[0]:
+        raise ValueError(f"X and Y must be (B, n[, d]), got {X.shape} and {Y.shape}")
+    if X.size == 0 or Y.size == 0 or X.shape[2:] != Y.shape[2:]:
+        raise ValueError(f"X and Y must share channels, got {X.shape} and {Y.shape}")
+    return X.shape[2] if X.ndim == 3 else 1
+
+
+def mark_unusable(X: NDArray[Any], Y: NDArray[Any], out: NDArray[Any]) -> None:
+    """Tell overflow, inf, from pairs that hold a NaN or an infinity, NaN."""
+    # A NaN sample makes a whole row or column of D NaN; the minimum may turn that into
+    # infinity at the edge of the band, but never into a number.
+    for b in np.flatnonzero(~np.isfinite(out)):
+        usable = np.isfinite(X[b]).all() and np.isfinite(Y[b]).all()
+        out[b] = np.inf if usable else np.nan

@@ -1,0 +1,309 @@
+"""A vector type for kernels: as many numbers as one register of this CPU holds.
+
+LLVM vectorises plain loops over dynamic programming poorly: the recurrence runs along
+both axes and alias checks defeat it. These intrinsics name the registers instead. The
+same kernel becomes AVX-512, AVX2, SSE or NEON code, because LLVM lowers its vector type
+to whatever the target has; only the number of lanes is chosen here.
+
+Nothing here checks a bound: a `load` or `store` outside its array reads or corrupts
+foreign memory. The public functions size every buffer for the kernels that use these.
+
+numba inlines intrinsics into the kernel's compiled code, and that code is cached by
+file. `edge_kernels.cache` therefore stamps the cache with all the files together.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
+
+__all__ = [
+    "REGISTER_BYTES",
+    "Lanes",
+    "add",
+    "add_square",
+    "aligned",
+    "all_finite",
+    "count",
+    "fill",
+    "least",
+    "lift",
+    "load",
+    "lower",
+    "reverse",
+    "store",
+    "sub",
+    "to_lanes",
+    "transpose",
+    "width",
+]
+
+
+def register_bytes(features: str) -> int:
+    """The widest vector register in a list of LLVM target features such as "+avx2"."""
+    wide = {"+avx512f": 64, "+avx2": 32}
+    return max((wide.get(name, 16) for name in features.split(",")), default=16)
+
+
+CACHE_LINE = 64  # bytes, and the widest register
+INDEX = ir.IntType(32)  # of lanes
+
+# The features numba compiles for: NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included.
+_, _, FEATURES = cpu_target.target_context.codegen().magic_tuple()
+REGISTER_BYTES = register_bytes(FEATURES)
+
+
+def width(dtype: np.dtype[Any]) -> int:
+    """Numbers of `dtype` in one register: what `count` is to a kernel."""
+    return REGISTER_BYTES // dtype.itemsize
+
+
+class Lanes(types.Type):  # type: ignore[misc]  # numba's is untyped
+    """`count` numbers of `dtype`, side by side in one or more registers."""
+
+    def __init__(self, dtype: types.Type, count: int) -> None:
+        self.dtype = dtype
+        self.count = count
+        super().__init__(name=f"Lanes({dtype}, {count})")
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]  # numba's is untyped
+    def __init__(self, manager: Any, lanes: Lanes) -> None:
+        number = manager.lookup(lanes.dtype).get_value_type()
+        super().__init__(manager, lanes, ir.VectorType(number, lanes.count))
+
+
+@intrinsic
+def count(_context: Any, array: Any) -> Any:
+    """Numbers of the array's dtype in one register, a constant to the compiler."""
+    number = ir.Constant(ir.IntType(types.intp.bitwidth), _count(array))
+    return types.intp(array), lambda _context, _builder, _signature, _args: number
+
+
+@intrinsic(prefer_literal=True)
+def fill(_context: Any, array: Any, value: Any, registers: Any) -> Any:
+    """`registers` (a literal) registers of the array's dtype, `value` in every lane."""
+    lanes = Lanes(array.dtype, registers.literal_value * _count(array))
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        number = context.cast(builder, args[1], value, lanes.dtype)
+        vector = context.get_value_type(lanes)
+        one = builder.insert_element(
+            ir.Constant(vector, ir.Undefined), number, ir.Constant(INDEX, 0)
+        )
+        return builder.shuffle_vector(one, one, _mask([0] * lanes.count))
+
+    return lanes(array, value, registers), generate
+
+
+@intrinsic
+def load(_context: Any, array: Any, at: Any, like: Any) -> Any:
+    """array[at : at + lanes], as many lanes as `like` has; `array` is contiguous."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        vector = context.get_value_type(like)
+        place = _place(context, builder, array, args[0], args[1], vector)
+        return builder.load(place, align=array.dtype.bitwidth // 8)
+
+    return like(array, types.intp, like), generate
+
+
+@intrinsic
+def store(_context: Any, array: Any, at: Any, lanes: Any) -> Any:
+    """array[at : at + lanes] = lanes; `array` is contiguous."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        vector = context.get_value_type(lanes)
+        place = _place(context, builder, array, args[0], args[1], vector)
+        builder.store(args[2], place, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
+
+
+@intrinsic
+def add(_context: Any, a: Any, b: Any) -> Any:
+    """A + b, lane by lane."""
+    return a(a, b), lambda _context, builder, _signature, args: builder.fadd(*args)
+
+
+@intrinsic
+def sub(_context: Any, a: Any, b: Any) -> Any:
+    """A - b, lane by lane."""
+    return a(a, b), lambda _context, builder, _signature, args: builder.fsub(*args)
+
+
+@intrinsic
+def least(_context: Any, a: Any, b: Any) -> Any:
+    """The smaller of a and b, lane by lane; b where either is NaN."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", *args), *args)
+
+    return a(a, b), generate
+
+
+@intrinsic
+def add_square(_context: Any, total: Any, difference: Any) -> Any:
+    """Total + difference², lane by lane.
+
+    In float64 rounded twice, so that results are those of the definition to the last
+    bit; in float32 fused where the hardware does that, which is faster.
+    """
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        if total.dtype == types.float64:
+            return builder.fadd(args[0], builder.fmul(args[1], args[1]))
+        vector = context.get_value_type(total)
+        # Not llvm.fma: without such hardware that calls a library, lane by lane.
+        fused = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(vector, [vector] * 3),
+            f"llvm.fmuladd.v{total.count}f32",
+        )
+        return builder.call(fused, [args[1], args[1], args[0]])
+
+    return total(total, difference), generate
+
+
+@intrinsic
+def lift(_context: Any, lanes: Any, below: Any) -> Any:
+    """Every number one lane up; lane 0 takes the last of `below`."""
+    return lanes(lanes, below), _shuffler(1, 0, range(lanes.count - 1, 2 * lanes.count - 1))
+
+
+@intrinsic
+def lower(_context: Any, lanes: Any, above: Any) -> Any:
+    """Every number one lane down; the last lane takes the first of `above`."""
+    return lanes(lanes, above), _shuffler(0, 1, range(1, lanes.count + 1))
+
+
+@intrinsic
+def reverse(_context: Any, lanes: Any) -> Any:
+    """The last lane first."""
+    return lanes(lanes), _shuffler(0, 0, range(lanes.count - 1, -1, -1))
+
+
+@intrinsic
+def transpose(
+    _context: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, pitch: Any
+) -> Any:
+    """target[to + j * pitch + i] = source[at + i * stride + j], a square of lanes.
+
+    i and j count to the lanes of one register; `stride` may be negative.
+    """
+    number = source.dtype.bitwidth // 8
+    lanes = _count(source)
+    piece = 16 // number  # every target shuffles cheaply within 128 bits, not across
+    low = [k + i for k in range(0, lanes, piece) for i in range(piece // 2)]
+    zip_low = [i + side for i in low for side in (0, lanes)]
+    zip_high = [i + piece // 2 for i in zip_low]
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        part = ir.VectorType(context.get_value_type(source.dtype), piece)
+
+        def part_of(row: int, column: int) -> Any:
+            offset = builder.mul(args[2], ir.Constant(args[2].type, row))
+            offset = builder.add(offset, ir.Constant(args[2].type, column))
+            offset = builder.add(offset, args[1])
+            place = _place(context, builder, source, args[0], offset, part)
+            return builder.load(place, align=number)
+
+        def joined(parts: list[Any]) -> Any:
+            while len(parts) > 1:
+                both = _mask(range(2 * parts[0].type.count))
+                parts = [
+                    builder.shuffle_vector(parts[i], parts[i + 1], both)
+                    for i in range(0, len(parts), 2)
+                ]
+            return parts[0]
+
+        for column in range(0, lanes, piece):
+            square = [
+                joined([part_of(row + i, column) for row in range(0, lanes, piece)])
+                for i in range(piece)
+            ]
+            for _ in range(piece.bit_length() - 1):
+                square = [
+                    builder.shuffle_vector(square[i], square[i + piece // 2], _mask(pairs))
+                    for i in range(piece // 2)
+                    for pairs in (zip_low, zip_high)
+                ]
+            for i, vector in enumerate(square):
+                offset = builder.mul(args[5], ir.Constant(args[5].type, column + i))
+                offset = builder.add(offset, args[4])
+                place = _place(context, builder, target, args[3], offset, vector.type)
+                builder.store(vector, place, align=number)
+        return context.get_dummy_value()
+
+    signature = types.void(source, types.intp, types.intp, target, types.intp, types.intp)
+    return signature, generate
+
+
+def _shuffler(first: int, second: int, indices: range) -> Any:
+    """Lanes picked by index from two of the arguments, side by side."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.shuffle_vector(args[first], args[second], _mask(indices))
+
+    return generate
+
+
+def _count(array: Any) -> int:
+    return REGISTER_BYTES * 8 // int(array.dtype.bitwidth)
+
+
+def _mask(indices: Any) -> ir.Constant:
+    chosen = list(indices)
+    return ir.Constant(ir.VectorType(INDEX, len(chosen)), chosen)
+
+
+def _place(
+    context: Any, builder: Any, array: Any, value: Any, at: Any, vector: ir.VectorType
+) -> Any:
+    start = context.make_array(array)(context, builder, value).data
+    return builder.bitcast(builder.gep(start, [at]), vector.as_pointer())
+
+
+@numba.njit(cache=True, nogil=True)
+def to_lanes(
+    source: NDArray[Any], length: int, stride: int, target: NDArray[Any], pitch: int
+) -> None:
+    """`length` numbers of each lane's series, [lane][t] -> [t][lane].
+
+    A lane's series begins `stride` numbers behind the lane before, and the vector for
+    t + 1 `pitch` numbers behind that for t.
+    """
+    lanes = count(source)
+    if length < lanes:
+        for t in range(length):
+            for b in range(lanes):
+                target[t * pitch + b] = source[b * stride + t]
+        return
+    for start in range(0, length, lanes):
+        t = min(start, length - lanes)  # the last square overlaps the one before
+        transpose(source, t, stride, target, t * pitch, pitch)
+
+
+@numba.njit(cache=True, nogil=True)
+def all_finite(out: NDArray[Any]) -> bool:
+    """Whether no number of `out` is NaN or infinite."""
+    bad = 0
+    for distance in out:
+        bad += not distance - distance == 0  # noqa: SIM201  # NaN is unequal to all
+    return bad == 0
+
+
+@numba.njit(cache=True, nogil=True)
+def aligned(like: NDArray[Any], length: int) -> NDArray[Any]:
+    """`length` numbers of the dtype of `like`, uninitialised, from a cache line on."""
+    memory = np.empty(length + CACHE_LINE // like.itemsize, like.dtype)
+    start = -memory.ctypes.data % CACHE_LINE // like.itemsize
+    return memory[start : start + length]
