@@ -21,7 +21,7 @@ NEAR = 0.8
 BLOCKS = " ▁▂▃▄▅▆▇█"
 SHOWN = 9  # lines of the log
 FOOT = "Ctrl-C ends it with a summary."
-STARTING = "Starting the agent; its very first start on a machine takes half a minute or more."
+STARTING = "Starting the agent; its first start on a machine takes half a minute."
 
 _MARKS = {
     "fault": ("✕ broken ", "magenta"),
