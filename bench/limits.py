@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_kernels.lanes import add_square, count, fill, least, load, store, sub
+from edge_kernels.lanes import add_square, count, fill, least, load, store, sub, width
 
 __all__ = ["instruction_ns", "spin"]
 
@@ -22,8 +22,9 @@ INSTRUCTIONS = {
 }  # a cell: sub, min, min, fma
 
 
-def instruction_ns(scratch: NDArray[Any], rounds: int = 20_000) -> float:
+def instruction_ns(dtype: type, rounds: int = 20_000) -> float:
     """Nanoseconds per vector instruction in cells that stay in registers."""
+    scratch: NDArray[Any] = np.ones(CHAINS * width(np.dtype(dtype)), dtype)
     start = time.process_time_ns()
     spin(scratch, rounds)
     elapsed = time.process_time_ns() - start

@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     stop = _StopSignals()
     config, core, monitors = compose(args.config)
     password = _secret(config.broker.password, args.config)
-    warm()  # every kernel compiled or loaded before we say that we are there
+    warm("grid", "stages")  # what we use is compiled or loaded before we say that we are there
     with ExitStack() as stack:
         broker = _broker(config, stack)
         link = MqttLink(

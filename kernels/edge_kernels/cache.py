@@ -26,15 +26,22 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import CacheImpl, UserWideCacheLocator
+from numba.core.caching import CacheImpl, _CacheLocator
 
 __all__ = ["KernelCache", "source_stamp"]
 
 PACKAGE = Path(__file__).parent
 
 
-class KernelCache(UserWideCacheLocator):  # type: ignore[misc]  # numba's is untyped
+class KernelCache(_CacheLocator):  # type: ignore[misc]  # numba's is untyped
     """numba's protocol for the folder of a function's cache, and its stamp."""
+
+    def __init__(self, line: int) -> None:
+        self._line = line
+
+    def get_disambiguator(self) -> str:
+        """What tells kernels of one name in one file apart."""
+        return str(self._line)
 
     def get_cache_path(self) -> str:
         """The folder, the same for every kernel."""
@@ -47,7 +54,9 @@ class KernelCache(UserWideCacheLocator):  # type: ignore[misc]  # numba's is unt
     @classmethod
     def from_function(cls, function: Any, file: str) -> "KernelCache | None":
         """A cache for our kernels; None, that is numba's own, for those of others."""
-        return cls(function, file) if Path(file).parent == PACKAGE else None
+        if Path(file).parent != PACKAGE:
+            return None
+        return cls(function.__code__.co_firstlineno)
 
 
 @functools.cache

@@ -12,17 +12,25 @@ from edge_kernels.dtw_batches import dtw_batch
 from edge_kernels.dtw_pair import dtw
 from edge_kernels.dtw_paths import dtw_path
 from edge_kernels.forest import Forest, forest_scores
+from edge_kernels.grid import Readings, expire, ingest, new_due, new_grid
+from edge_kernels.stages import mean_of_largest, smooth, standardise, whiten
 
 __all__ = ["warm"]
 
 
-def warm() -> None:
-    """Compile what is not in the cache yet: tens of seconds; load the rest: one.
+def warm(*names: str) -> None:
+    """Compile what is not in the cache yet: tens of seconds for all; load the rest: one.
 
     Call it when an image is built, and before reporting ready.
+
+    Args:
+        names: Keys of `WARMERS`; none means all.
+
+    Raises:
+        KeyError: There is no such group of kernels.
     """
-    for kernels in WARMERS:
-        kernels()
+    for name in names or WARMERS:
+        WARMERS[name]()
 
 
 def _distances() -> None:
@@ -48,4 +56,27 @@ def _forest() -> None:
     forest_scores(leaf, np.zeros((1, 1), np.float32))
 
 
-WARMERS: tuple[Callable[[], None], ...] = (_distances, _forest)
+def _grid() -> None:
+    one = np.ones(1, np.int64)
+    grid = new_grid(np.zeros((1, 1), np.float32), window=1, period=1, lateness=one, max_gap=one)
+    due = new_due(grid, 1)
+    readings = Readings(one - 1, one - 1, one, np.ones(1, np.float32))
+    ingest(grid, readings, np.zeros(1, np.uint8), due, start=0, arrived=1, max_future=1)
+    expire(grid, due, now=2)
+
+
+def _stages() -> None:
+    device = np.zeros(1, np.int64)
+    row = np.ones((1, 1), np.float32)
+    whiten(row, device, row, row.copy())
+    standardise(row[np.newaxis], device, row[np.newaxis], row[np.newaxis])
+    mean_of_largest(row[np.newaxis], 1)
+    smooth(row, device, np.ones((1, 1, 2), np.float32), 0.5, row.copy())
+
+
+WARMERS: dict[str, Callable[[], None]] = {
+    "distances": _distances,
+    "forest": _forest,
+    "grid": _grid,
+    "stages": _stages,
+}

@@ -1,6 +1,7 @@
 """What becomes of compiled kernels on disks of all kinds, a process each."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,31 @@ def test_with_no_place_at_all_it_compiles_in_a_temporary_one_and_says_so(
     assert hits == 0
     assert said.count("no folder to keep compiled kernels in") == 1
     assert not path.exists()
+
+
+def test_an_image_that_was_warmed_starts_from_what_it_holds(install: Path) -> None:
+    score(install)
+    # Root may write anywhere, so the folders that it may write to are taken away.
+    cache = install / "cache.py"
+    source = cache.read_text("utf-8")
+    start = "import edge_kernels.cache as c; c._permanent_folders = lambda: iter(())"
+    (install / "__init__.py").write_text(start, "utf-8")
+    compiled = install / "__pycache__"
+    stamp = f"{source}\nsource_stamp = lambda: {_stamp(compiled)!r}\n"
+    cache.write_text(stamp, "utf-8")
+    path, hits, said = score(install)
+    assert path != compiled
+    assert (hits, said) == (1, "")
+
+
+def _stamp(compiled: Path) -> bytes:
+    """What the kernel's index in `compiled` was stamped with."""
+    [index] = compiled.glob("forest._total_lengths-*.nbi")
+    with index.open("rb") as file:
+        pickle.load(file)  # noqa: S301  # numba's version; we wrote it just now
+        stamp, _ = pickle.loads(file.read())  # noqa: S301
+    assert isinstance(stamp, bytes)
+    return stamp
 
 
 @pytest.mark.parametrize("file", ["forest.py", "lanes.py"])

@@ -1,0 +1,52 @@
+# `make demo` and `make test` do all the set-up on a machine with Python 3.11 and pip.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= --for 60s
+
+.PHONY: demo test lint bench servers-bundle demo-bundle tables clean
+
+demo: $(VENV)/.demo  ## the agent on a simulated plant, in this terminal
+	$(BIN)/edge-agent demo $(DEMO)
+
+test: $(VENV)/.dev lint  ## everything: architecture, style, types, tests, each benchmark once
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## time bench/
+	$(BIN)/python -m pytest --benchmark
+
+servers-bundle: $(VENV)/.dev  ## train the bundle of configs/servers.yaml again (needs the recordings)
+	$(BIN)/edge-export train --family lstm-ae --data asd --out configs/bundles/servers --no-torchscript
+
+demo-bundle: $(VENV)/.dev  ## train the bundle of the demo again
+	$(BIN)/python -m edge_export.demo_bundle
+
+tables: $(VENV)/.dev  ## write every table of bench/results again (an hour; a quiet machine)
+	$(BIN)/python bench/lstm_ae_table.py
+	$(BIN)/python bench/gateway_table.py
+	$(BIN)/python bench/kernel_table.py
+	$(BIN)/python bench/accuracy/servers.py
+	$(BIN)/python bench/plant_accuracy.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The gateway and what the demo needs: no torch.
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet -e '.[demo]'
+	touch $@
+
+# The rest: training, peers, tools.
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet -e '.[dev]'
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
