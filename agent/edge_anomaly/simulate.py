@@ -57,8 +57,8 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
 class Wire(Protocol):
     """Where messages go."""
 
-    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
-        """Queue a message."""
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Queue a message at QoS 1."""
         ...
 
     def flush(self, timeout_s: float) -> bool:
@@ -137,8 +137,8 @@ def drive(
     for slot in count() if until is None else range(until):
         if pace.wait(slot, stop):
             return
-        for topic, payload, qos, retain in feed.slot():
-            wire.publish(topic, payload, qos=qos, retain=retain)
+        for message in feed.slot():
+            wire.publish(message.topic, message.payload, retain=message.retain)
         # Not before the broker has it: a plant that runs ahead of its broker fills memory.
         while not wire.flush(FLUSH_S):
             if stop.is_set():

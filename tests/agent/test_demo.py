@@ -6,12 +6,16 @@ from typing import Self
 
 import msgspec
 import pytest
+from brokers import eventually
 from rich.console import Console
 
+from edge_anomaly import cli
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.config import parse
 from edge_anomaly.demo.command import BUNDLE, configuration
+from edge_anomaly.demo.gateway import AgentProcess
+from edge_anomaly.demo.screen import STARTING
 from edge_anomaly.demo.show import Show
 from edge_anomaly.errors import AgentError
 from edge_anomaly.plants import PERIOD_S, SIGNALS, Compressors, Fault, Kind
@@ -136,7 +140,8 @@ def test_plain_output_tells_faults_and_alarms_as_they_come_and_sums_them_up() ->
     assert (summary.injected, summary.alarmed, summary.false_alarms) == (2, 1, 0)
     assert summary.delay_s == PERIOD_S
     lines = [" ".join(line.split()) for line in file.getvalue().splitlines()]
-    assert lines[:3] == [
+    assert lines[0] == STARTING
+    assert lines[1:4] == [
         "01 Jan 00:10 ✕ broken The seal gas control valve of c-2 hunts.",
         "01 Jan 00:11 ▲ ALARM c-2 behaves unusually.",
         "01 Jan 00:20 ✕ broken The seal gas filter of c-4 clogs.",
@@ -191,3 +196,31 @@ def test_its_configuration_is_one_that_the_agent_reads() -> None:
     assert config.base == "edge-agent/v1/demo/compressors"
     assert config.models[0].bundle == str(BUNDLE)
     assert all(config.models[0].watches(device) for device in Compressors.devices)
+
+
+def test_an_agent_process_that_cannot_start_says_why() -> None:
+    with AgentProcess("site: north\n") as agent:
+
+        def ended() -> bool:
+            try:
+                agent.check()
+            except AgentError:
+                return True
+            return False
+
+        eventually(ended, within=60)
+        with pytest.raises(AgentError, match=r"plant\.yaml:1: .*agent"):
+            agent.check()
+
+
+def test_the_demo_finds_a_fault_from_broker_to_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["demo", "--for", "8s", "--speed", "1200", "--seed", "3"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "01 Jan 00:40 ✕ broken The seal gas control valve of c-4 hunts." in lines
+    [alarm] = [line for line in lines if "▲ ALARM" in line]
+    assert " c-4: " in alarm
+    assert "seal_gas_flow" in alarm  # the valve's doing
+    assert "faults injected 1" in lines
+    assert "faults alarmed 1" in lines
+    assert "false alarms 0" in lines
+    assert any(line.startswith("readings 6,400 published") for line in lines)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge_anomaly.plants import SIGNALS, Compressors, Fault, Kind, random_faults
-from edge_anomaly.plants.compressors import BLOCK, DAY, DEVICES
+from edge_anomaly.plants.compressors import BLOCK, DAY
+from edge_anomaly.plants.machines import DEVICES
 
 NAMES = list(SIGNALS)
 WEEK = 7 * DAY

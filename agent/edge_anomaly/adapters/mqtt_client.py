@@ -52,11 +52,15 @@ class PlainClient:
         self._topics = list(topics)
         self._ready = threading.Event()
         self._refusal = ""
-        self._last: paho.MQTTMessageInfo | None = None
+        # Counted here: paho's own handle of a message that was queued while the broker was
+        # away never says that it was sent after all.
+        self._open = 0
+        self._acknowledged = threading.Condition()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.max_inflight_messages = INFLIGHT
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_publish = self._on_publish
         if on_message is not None:
             self._client.on_message = lambda _client, _data, message: on_message(
                 message.topic, bytes(message.payload)
@@ -71,7 +75,9 @@ class PlainClient:
             BrokerError: There is no broker, or it refuses.
         """
         try:
-            self._client.connect(self._host, self._port, keepalive=15)
+            # A clean start each time, also when paho comes back by itself: by default only its
+            # first is clean, and brokers refuse to resume a session without a client id.
+            self._client.connect(self._host, self._port, keepalive=15, clean_start=True)
         except (OSError, ValueError) as exc:
             raise BrokerError(f"{self._url}: cannot connect: {exc}") from exc
         self._client.loop_start()
@@ -79,19 +85,16 @@ class PlainClient:
             self.close()
             raise BrokerError(f"{self._url}: {self._refusal or 'no answer'}")
 
-    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
-        """Queue a message; it is sent as soon as the broker takes it."""
-        self._last = self._client.publish(topic, payload, qos=qos, retain=retain)
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Queue a message at QoS 1; it is sent as soon as the broker takes it."""
+        with self._acknowledged:
+            self._open += 1
+        self._client.publish(topic, payload, qos=1, retain=retain)
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until the broker has taken the newest message; False when it has not in time."""
-        if self._last is None:
-            return True
-        try:
-            self._last.wait_for_publish(timeout_s)
-        except (RuntimeError, ValueError):  # lost the broker; the client sends it later
-            return False
-        return self._last.is_published()
+        """Wait until the broker has taken all messages; False when it has not in time."""
+        with self._acknowledged:
+            return self._acknowledged.wait_for(lambda: not self._open, timeout_s)
 
     def close(self) -> None:
         """Disconnect and end the client's thread."""
@@ -133,3 +136,8 @@ class PlainClient:
         if refused:
             self._refusal = f"the broker refuses to send us {', '.join(refused)}"
         self._ready.set()
+
+    def _on_publish(self, *_: object) -> None:
+        with self._acknowledged:
+            self._open -= 1
+            self._acknowledged.notify_all()

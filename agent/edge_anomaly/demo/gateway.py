@@ -83,4 +83,5 @@ class AgentProcess:
         """
         if self._process is not None and self._process.poll() is not None:
             lines = self._log.read_text("utf-8", "replace").strip().splitlines()
-            raise AgentError(lines[-1] if lines else f"exit status {self._process.returncode}")
+            last = lines[-1] if lines else f"exit status {self._process.returncode}"
+            raise AgentError(f"the agent: {last.removeprefix('edge-agent: ')}")

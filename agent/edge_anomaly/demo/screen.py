@@ -13,13 +13,15 @@ from rich.text import Text
 from edge_anomaly.demo.board import Board, Line, Machine
 from edge_anomaly.demo.summary import Summary
 
-__all__ = ["Counters", "bar", "line_text", "screen", "sparkline", "summary_table"]
+__all__ = ["STARTING", "Counters", "bar", "line_text", "screen", "sparkline", "summary_table"]
 
 BAR = 28  # characters, of which the alarm level stands in the middle
 TOP = 2.0  # deviation over alarm level at the bar's end
 NEAR = 0.8
 BLOCKS = " ▁▂▃▄▅▆▇█"
 SHOWN = 9  # lines of the log
+FOOT = "Ctrl-C ends it with a summary."
+STARTING = "Starting the agent; its first start on a machine takes half a minute."
 
 _MARKS = {
     "fault": ("✕ broken ", "magenta"),
@@ -51,7 +53,7 @@ def screen(board: Board, counters: Counters) -> RenderableType:
         _head(board, counters),
         _machines(board),
         _log(list(board.lines)[-SHOWN:]),
-        Text("Ctrl-C ends it with a summary.", style="dim"),
+        Text(STARTING if board.status == "starting" else FOOT, style="dim"),
     )
 
 
@@ -164,8 +166,13 @@ def _says(machine: Machine) -> Text:
 def _log(lines: list[Line]) -> RenderableType:
     text = Text("\n", no_wrap=True, overflow="ellipsis").join([line_text(line) for line in lines])
     blank = SHOWN - len(lines)
+    if not lines:
+        text = Text(
+            "Nothing yet: first each machine is watched for half an hour of its time.", "dim"
+        )
+        blank -= 1
     return Panel(
-        Group(text, *[Text()] * blank) if lines else Group(*[Text()] * blank),
+        Group(text, *[Text()] * blank),
         title="what happens",
         title_align="left",
         border_style="grey50",

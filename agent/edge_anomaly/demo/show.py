@@ -12,7 +12,7 @@ from rich.live import Live
 from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.demo.board import Board
 from edge_anomaly.demo.gateway import Gateway
-from edge_anomaly.demo.screen import Counters, line_text, screen, summary_table
+from edge_anomaly.demo.screen import STARTING, Counters, line_text, screen, summary_table
 from edge_anomaly.demo.summary import Summary, summarise
 from edge_anomaly.errors import AgentError
 from edge_anomaly.plants import PERIOD_S, Compressors
@@ -20,7 +20,8 @@ from edge_anomaly.simulate import LABELS, Feed, Pace, drive
 
 __all__ = ["Show"]
 
-ONLINE_S = 60.0  # at most from start to online: the very first start compiles the kernels
+ONLINE_S = 240.0  # at most from start to online: the very first start compiles the kernels,
+# half a minute on a fast core
 REFRESH_S = 0.1
 TAIL_S = 3.0  # at the end, for scores that are under way
 GRACE_S = 30 * PERIOD_S  # a window: so long the agent still sees what has been mended
@@ -78,6 +79,8 @@ class Show:
                 PlainClient(url, topics, lambda topic, payload: self._inbox.put((topic, payload)))
             )
             gateway = stack.enter_context(agent)
+            if not self._console.is_terminal:
+                self._console.print(STARTING)
             self._watch(lambda: self.board.status == "online", gateway, ONLINE_S)
             if self.board.status != "online":
                 raise AgentError(f"the agent is not online after {ONLINE_S:.0f} s")

@@ -17,66 +17,26 @@ starts; gas is warmed by the heater, the machine and the day. None of this is a 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_anomaly.plants.faults import Fault, Kind
+from edge_anomaly.plants.machines import DEVICES, MACHINES, SIGNALS, USUAL
 
-__all__ = ["DEVICES", "PERIOD_S", "SIGNALS", "Compressors"]
+__all__ = ["BLOCK", "DAY", "PERIOD_S", "Compressors"]
 
 PERIOD_S = 60.0
 DAY = int(86400 / PERIOD_S)  # slots
 BLOCK = 256  # slots drawn at once, so that chunks of any size give the same numbers
 
-SIGNALS: dict[str, str] = {  # name: unit
-    "filter_dp": "kPa",
-    "seal_gas_flow": "Nm3/h",
-    "seal_gas_diff_pressure": "kPa",
-    "seal_gas_temp": "degC",
-    "primary_vent_flow": "Nm3/h",
-    "primary_vent_pressure": "kPa",
-    "secondary_seal_gas_flow": "Nm3/h",
-    "separation_seal_gas_flow": "Nm3/h",
-    "separation_seal_gas_pressure": "kPa",
-    "seal_gas_to_vent_diff_pressure": "kPa",
-}
 _COLUMN = {name: column for column, name in enumerate(SIGNALS)}
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class _Machine:
-    """Size and age of one compressor."""
-
-    name: str
-    share: float  # of the station's demand
-    filter_kpa: float  # dp of a clean filter at 100 Nm3/h
-    labyrinth: float  # Nm3/h at 1 kPa
-    set_kpa: float  # seal gas over sealed gas
-    heater_c: float
-    leak: float  # Nm3/h to the vent at full pressure
-    nitrogen: float  # Nm3/h at 1 kPa
-    separation_kpa: float
-    noise: float  # of its instruments, times the usual
-    clogging: float  # growth of the filter's resistance until it is changed
-    filter_days: float  # until it is changed
-    wear: float  # growth of the leakage a month
-
-
-_MACHINES = (
-    _Machine("c-1", 0.92, 9.0, 8.2, 150, 62, 6.0, 0.52, 118, 0.7, 0.15, 9, 0.002),  # new
-    _Machine("c-2", 1.00, 11.0, 8.9, 165, 58, 8.5, 0.60, 124, 1.0, 0.30, 7, 0.004),
-    _Machine("c-3", 0.85, 14.0, 7.6, 142, 66, 11.0, 0.47, 110, 1.2, 0.40, 6, 0.006),
-    _Machine("c-4", 0.96, 17.0, 8.5, 158, 55, 15.5, 0.55, 131, 1.6, 0.55, 5, 0.010),  # due
-)
-DEVICES: tuple[str, ...] = tuple(machine.name for machine in _MACHINES)
-
-
 def _each(field: str) -> Floats:
-    return np.array([getattr(machine, field) for machine in _MACHINES], np.float64)
+    return np.array([getattr(machine, field) for machine in MACHINES], np.float64)
 
 
 # Wandering of first order: time constant in slots, standard deviation.
@@ -165,7 +125,7 @@ class Compressors:
         common, own, load, sister, heat = self._drive(rng)
         values = self._physics(slot, common, own, load, sister, heat)
         noise = rng.standard_normal(values.shape)
-        level = np.array([_USUAL[name] for name in SIGNALS])
+        level = np.array([USUAL[name] for name in SIGNALS])
         values += noise * (_NOISE * level) * _each("noise")[:, None]
         np.maximum(values, 0.0, out=values)
         self._break_sensors(slot, values)
@@ -296,17 +256,3 @@ def _wandering(processes: dict[str, tuple[int, float]]) -> tuple[Floats, Floats]
     """Decay per slot and standard deviation of each process."""
     table = np.array(list(processes.values()), np.float64)
     return np.exp(-1 / table[:, 0]), table[:, 1]
-
-
-_USUAL = {  # level for which an instrument was bought
-    "filter_dp": 15.0,
-    "seal_gas_flow": 100.0,
-    "seal_gas_diff_pressure": 150.0,
-    "seal_gas_temp": 60.0,
-    "primary_vent_flow": 10.0,
-    "primary_vent_pressure": 40.0,
-    "secondary_seal_gas_flow": 10.0,
-    "separation_seal_gas_flow": 20.0,
-    "separation_seal_gas_pressure": 120.0,
-    "seal_gas_to_vent_diff_pressure": 4300.0,
-}

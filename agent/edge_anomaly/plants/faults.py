@@ -35,7 +35,8 @@ class _Shape:
 
 
 _DRIFTING = ("seal_gas_temp", "seal_gas_flow", "primary_vent_flow", "separation_seal_gas_pressure")
-# Only a signal that follows the load shows that its sensor no longer does.
+# Only a signal that follows the load can show that its sensor no longer does; even so, a flat
+# line that looks usual is the hardest of these faults to see (bench/plant_accuracy.py).
 _STICKING = ("seal_gas_diff_pressure", "separation_seal_gas_flow")
 _SHAPES = {
     Kind.FILTER_CLOGGING: _Shape(  # times the filter's resistance
@@ -134,8 +135,8 @@ def random_faults(
 ) -> Iterator[Fault]:
     """Faults in order of their start, each kind once before any comes again.
 
-    A device has one fault at a time, and after a repair it is left alone for `lasting[1]`
-    slots where there are devices enough.
+    A device has one fault at a time, and after a repair it is left alone for `lasting[0]`
+    slots.
 
     Args:
         seed: The same seed gives the same faults.
