@@ -16,6 +16,7 @@ from edge_anomaly.errors import ConfigError
 __all__ = ["register", "rows", "run"]
 
 FLUSH_S = 30.0
+AHEAD = 1000  # messages that the broker may not have yet
 TOPIC = "plant/{device}/{signal}"
 
 
@@ -32,7 +33,6 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("recordings", type=Path, nargs="+", metavar="RECORDING")
     parser.add_argument("--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT]")
     parser.add_argument("--topic", default=TOPIC, help="default %(default)s")
-    parser.add_argument("--qos", type=int, choices=[0, 1], default=1)
     parser.add_argument(
         "--speed", type=float, help="recorded time over real time (default: as fast as it goes)"
     )
@@ -67,12 +67,13 @@ def run(args: argparse.Namespace) -> int:
                         due = began + (t_ns - first) / 1e9 / args.speed
                         time.sleep(max(0.0, due - time.monotonic()))
                     payload = b'{"t":%d.%09d,"v":%.9g}' % (*divmod(t_ns, 10**9), value)
-                    client.publish(topic, payload, qos=args.qos)
+                    client.publish(topic, payload)
                     sent += 1
-                # Not further before the broker has it: a feed that runs ahead fills memory.
-                while not client.flush(FLUSH_S):
-                    console.print("waiting for the broker")
+                    # Not further before the broker has it: what runs ahead fills memory.
+                    while sent % AHEAD == 0 and not client.flush(FLUSH_S):
+                        console.print("waiting for the broker")
                 bar.update(task, completed=block.done)
+        client.flush(FLUSH_S)
     console.print(f"{sent} readings published")
     return 0
 
