@@ -76,9 +76,7 @@ def codes(payload: bytes, how: Input = NARROW) -> list[str]:
     ],
     ids=range(11),
 )
-def test_golden_payloads(
-    how: Input, payload: bytes, samples: list[tuple[Any, ...]] | None
-) -> None:
+def test_golden_payloads(how: Input, payload: bytes, samples: list[tuple[Any, ...]] | None) -> None:
     if samples is None:  # the whole payload is no object of signals
         assert codes(payload, how) == ["wrong_type"]
         return
@@ -192,9 +190,7 @@ TIMES = [
 
 @pytest.mark.parametrize(("unit", "stamp", "t_ns"), TIMES)
 def test_times_in_every_unit(unit: str, stamp: bytes, t_ns: int) -> None:
-    [sample], _ = read(
-        b'{"t": ' + stamp + b', "value": 1}', spec(time={"path": "t", "unit": unit})
-    )
+    [sample], _ = read(b'{"t": ' + stamp + b', "value": 1}', spec(time={"path": "t", "unit": unit}))
     assert sample.t_ns is not None
     assert abs(sample.t_ns - t_ns) <= 1000 * (unit in {"s", "ms"} and b"." in stamp)
 
@@ -245,7 +241,9 @@ payloads = st.one_of(
 
 
 @settings(max_examples=500, deadline=None)
-@given(payloads, st.sampled_from([NARROW, TIMED, WIDE, FULL, spec(time={"path": "t", "unit": "iso"})]))
+@given(
+    payloads, st.sampled_from([NARROW, TIMED, WIDE, FULL, spec(time={"path": "t", "unit": "iso"})])
+)
 def test_any_bytes_are_finite_samples_or_told(payload: bytes, how: Input) -> None:
     try:
         samples, rejected = read(payload, how)
