@@ -1,15 +1,20 @@
 """What the kernels compute, by definition: slow, obvious and never optimised."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "GridDevice",
     "aeon_vus_pr",
     "dtw",
     "dtw_matrix",
     "event_counts",
     "isolation_score",
+    "smooth",
     "vus_pr",
+    "whiten",
 ]
 
 
@@ -151,3 +156,106 @@ def _unsuccessful_search(n: int) -> float:
     if n <= 2:
         return float(n - 1) if n == 2 else 0.0
     return float(2 * (np.log(n - 1) + np.euler_gamma) - 2 * (n - 1) / n)
+
+
+# --- edge_kernels.grid and edge_kernels.stages --------------------------------------
+
+
+@dataclass
+class GridDevice:
+    """One device's time grid: every reading is kept and every window made from scratch."""
+
+    signals: int
+    window: int
+    period: int
+    lateness: int
+    max_gap: int
+    hop: int = 1
+    fill: tuple[float, ...] = ()
+    cells: dict[tuple[int, int], tuple[int, float]] = field(default_factory=dict)
+    opened: int | None = None
+    newest: int = 0
+    arrived: int = 0
+
+    def take(self, signal: int, t: int, value: float, arrived: int, max_future: int) -> str:
+        if t > arrived + max_future:
+            return "future"
+        self.newest = t if self.opened is None else max(self.newest, t)
+        watermark = (self.newest - self.lateness) // self.period
+        self.opened = watermark if self.opened is None else max(self.opened, watermark)
+        self.arrived = arrived
+        slot = t // self.period
+        if slot < self.opened:
+            return "late"
+        before = self.cells.get((slot, signal))
+        if before and before[0] == t:
+            return "duplicate"
+        if before is None or before[0] < t:
+            self.cells[slot, signal] = (t, value)
+        return "accepted"
+
+    def expire(self, now: int) -> None:
+        if self.opened is None:
+            return
+        silence = now - self.arrived
+        passed = (self.newest + silence - self.lateness) // self.period
+        latest = max(slot for slot, _ in self.cells)
+        while self.opened <= latest:
+            full = all((self.opened, c) in self.cells for c in range(self.signals))
+            if not (full and silence >= self.lateness) and self.opened >= passed:
+                return
+            self.opened += 1
+
+    def due(self) -> list[tuple[int, list[list[float]], bool, float]]:
+        """Slot, values (W, C), warm and coverage of each window that has fallen due."""
+        filled = sorted({slot for slot, _ in self.cells})
+        reach = self.max_gap // self.period + 1 + self.window
+        windows = []
+        start = None
+        for i, slot in enumerate(filled):
+            if start is None or slot - filled[i - 1] > reach + 1:
+                start = slot
+            end = min([slot + reach + 1, *filled[i + 1 : i + 2]])
+            for s in range(slot, end):
+                if self.opened is not None and s < self.opened and (s + 1) % self.hop == 0:
+                    values, seen = self._look(s)
+                    windows.append((s, values, s - start + 1 >= self.window, seen))
+        return windows
+
+    def _look(self, slot: int) -> tuple[list[list[float]], float]:
+        values, seen = [], 0
+        for s in range(slot - self.window + 1, slot + 1):
+            row = []
+            for c in range(self.signals):
+                past = [cell for (at, of), cell in self.cells.items() if of == c and at <= s]
+                row.append(max(past)[1] if past else self.fill[c])
+                seen += bool(past) and s * self.period - max(past)[0] <= self.max_gap
+            values.append(row)
+        return values, seen / (self.window * self.signals)
+
+
+def whiten(
+    residual: NDArray[np.float32], device: list[int], phi: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """r_t - phi * r_(t-1) with the device's own past; its first residual is its own past."""
+    out = np.empty(residual.shape)
+    for b, d in enumerate(device):
+        past = [i for i in range(b) if device[i] == d]
+        before = residual[past[-1]] if past else residual[b]
+        out[b] = residual[b].astype(np.float64) - phi[d].astype(np.float64) * before
+    return out
+
+
+def smooth(
+    scores: NDArray[np.float32], device: list[int], scale: NDArray[np.float32], alpha: float
+) -> NDArray[np.float64]:
+    """The larger of score and exponentially weighted average, each over its own level."""
+    out = np.empty(scores.shape)
+    for b, d in enumerate(device):
+        for track in range(scores.shape[1]):
+            past = [float(scores[i, track]) for i in range(b + 1) if device[i] == d]
+            average = past[0]
+            for score in past[1:]:
+                average = (1 - alpha) * average + alpha * score
+            out[b, track] = max(past[-1] / scale[d, track, 0], average / scale[d, track, 1])
+    return out

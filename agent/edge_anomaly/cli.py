@@ -52,7 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int((args.run or run)(args))
     except AgentError as exc:
-        sys.stderr.write(f"edge-agent: {exc}\n")
+        # One line, whatever YAML, ONNX Runtime or torch had to say.
+        sys.stderr.write(f"edge-agent: {' '.join(str(exc).split())}\n")
         return 2
     except KeyboardInterrupt:
         return 130

@@ -29,29 +29,34 @@ __all__ = [
 
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
 _UNITS["d"] = 24 * _UNITS["h"]
+_LONGEST = 365 * _UNITS["d"]
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?) ?(ns|us|ms|s|min|h|d)$")
 
 SCHEMES = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-Word = Annotated[str, msgspec.Meta(pattern=r"^[^/+#\s]+$", max_length=128)]
+Word = Annotated[str, msgspec.Meta(pattern=r"^[^/+#\s]+(?!\s)$", max_length=128)]
+Level = Annotated[float, msgspec.Meta(gt=0)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Duration(int):
-    """A length of time in ns, written as 500ms, 2s, 1.5min, 1h or 30d."""
+    """A length of time in ns, written as 500ms, 2s, 1.5min, 1h or 30d; a year at most."""
 
     @classmethod
     def read(cls, text: object) -> "Duration":
         """Parse the written form.
 
         Raises:
-            ValueError: It has no unit, or one that is not known.
+            ValueError: It has no unit, one that is not known, or is longer than a year.
         """
         found = _DURATION.match(text) if isinstance(text, str) else None
         if found is None:
             raise ValueError(f"expected a duration such as 500ms, 2s, 5min or 1h, got {text!r}")
-        return cls(round(float(found[1]) * _UNITS[found[2]]))
+        length = round(float(found[1]) * _UNITS[found[2]])
+        if length > _LONGEST:  # times leave no more room for arithmetic
+            raise ValueError(f"expected a duration of a year at most, got {text!r}")
+        return cls(length)
 
 
 class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -88,11 +93,11 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.embedded:
             return
         url = urlsplit(self.url)
+        if url.username or url.password:  # first: no other complaint may repeat a password
+            raise ValueError("put the user in `username` and the password in a file or variable")
         if url.scheme not in SCHEMES or not url.hostname:
             kinds = ", ".join(f"{scheme}://" for scheme in SCHEMES)
             raise ValueError(f"broker url must be {kinds}HOST[:PORT] or embedded:, got {self.url}")
-        if url.username or url.password:
-            raise ValueError("put the user in `username` and the password in a file or variable")
         _ = url.port  # raises ValueError where it is not a number in range
 
     @property
@@ -165,14 +170,14 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Raise(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When an alarm begins."""
 
-    above: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # score / threshold
+    above: Level = 1.0  # score / threshold
     windows: Positive = 3  # in a row
 
 
 class Clear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When an alarm ends."""
 
-    below: Annotated[float, msgspec.Meta(gt=0)] = 0.8  # score / threshold
+    below: Level = 0.8  # score / threshold
     windows: Positive = 5  # in a row
 
 
@@ -187,7 +192,7 @@ class Alarms(
 
     raise_: Raise = Raise()
     clear: Clear = Clear()
-    severities: dict[str, float] = msgspec.field(  # from this score / threshold on
+    severities: dict[str, Level] = msgspec.field(  # from this score / threshold on
         default_factory=lambda: {"warning": 1.0, "critical": 2.0}
     )
 
@@ -242,6 +247,8 @@ def parse(text: str, name: str = "plant.yaml") -> Config:
         raise ConfigError(f"{name}:{line}: not YAML: {exc.problem or exc.context}") from exc
     except yaml.YAMLError as exc:
         raise ConfigError(f"{name}:1: not YAML: {exc}") from exc
+    except (ValueError, RecursionError) as exc:  # a 13th month, a number of 5000 digits, [[[[
+        raise ConfigError(f"{name}:1: cannot be read: {exc}") from exc
     if data is None:
         raise ConfigError(f"{name}:1: the file is empty; see configs/plant.yaml for an example")
     try:

@@ -7,9 +7,10 @@ import yaml
 
 __all__ = ["Lines"]
 
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>.*?)`)?$", re.DOTALL)
+_AT = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*?)`)?$", re.DOTALL)
 _FIELD = re.compile(r"(?:unknown|required) field `(?P<name>[^`]+)`")
-_STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]|\[\.\.\.\]")
+# A member of a free mapping is `[...]` and names nothing.
+_STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
 
 
 class Lines:
@@ -41,7 +42,7 @@ class Lines:
         found = _AT.match(error)
         what, path_text = (found["what"], found["path"] or "") if found else (error, "")
         path: list[str | int] = [
-            step["key"] or int(step["index"] or 0) for step in _STEP.finditer(path_text)
+            step["key"] or int(step["index"]) for step in _STEP.finditer(path_text)
         ]
         field = _FIELD.search(what)
         if field:
@@ -58,9 +59,10 @@ def _repeated(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
-            if key.value in seen:
-                yield key.start_mark.line + 1, str(key.value)
-            seen.add(key.value)
+            if isinstance(key, yaml.ScalarNode):  # others are no key of ours
+                if key.value in seen:
+                    yield key.start_mark.line + 1, str(key.value)
+                seen.add(key.value)
             yield from _repeated(value)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:

@@ -46,7 +46,8 @@ class Grid(NamedTuple):
     newest: NDArray[np.int64]  # (D,) newest timestamp
     arrived: NDArray[np.int64]  # (D,) arrival of the last reading
     opened: NDArray[np.int64]  # (D,) first open slot
-    first: NDArray[np.int64]  # (D,) first slot with a reading since the last long gap
+    first: NDArray[np.int64]  # (D,) first closed slot with a reading since the last long gap
+    filled: NDArray[np.int64]  # (D,) newest closed slot with a reading
     latest: NDArray[np.int64]  # (D,) newest slot with a reading
     lateness: NDArray[np.int64]  # (D,) how far readings may lag the newest
     max_gap: NDArray[np.int64]  # (D,) how long a value is held
@@ -114,6 +115,7 @@ def new_grid(
         arrived=np.full(devices, EMPTY),
         opened=np.full(devices, EMPTY),
         first=np.full(devices, EMPTY),
+        filled=np.full(devices, EMPTY),
         latest=np.full(devices, EMPTY),
         lateness=lateness.astype(np.int64),
         max_gap=max_gap.astype(np.int64),
@@ -250,8 +252,6 @@ def _ingest(
             grid.stamp[d, k, c] = t
             grid.value[d, k, c] = readings.value[i]
         grid.latest[d] = max(grid.latest[d], slot)
-        if grid.first[d] == EMPTY or slot < grid.first[d]:
-            grid.first[d] = slot
     return readings.device.size, count
 
 
@@ -284,18 +284,34 @@ def _complete(grid: Grid, d: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
+def _holds_a_reading(grid: Grid, d: int, k: int) -> bool:
+    for c in range(grid.stamp.shape[2]):
+        if grid.stamp[d, k, c] != EMPTY:
+            return True
+    return False
+
+
+@numba.njit(cache=True, nogil=True)
 def _close(grid: Grid, d: int, passed: int, due: Due, count: int) -> int:
     """Close the first open slot of device `d`; return the new number of due windows."""
     slot = grid.opened[d]
     window, signals = grid.ring.shape[1:]
-    reach = grid.max_gap[d] // grid.period + 1 + window
-    if grid.latest[d] == EMPTY or slot > grid.latest[d] + reach:
+    k = slot % grid.stamp.shape[1]
+    # Only what has closed decides, or the order of arrival would: a reading in a slot
+    # that is still open may come before or after the one that closes this slot.
+    if _holds_a_reading(grid, d, k):
+        grid.filled[d] = slot
+        if grid.first[d] == EMPTY:
+            grid.first[d] = slot
+    elif (
+        grid.filled[d] == EMPTY
+        or slot > grid.filled[d] + grid.max_gap[d] // grid.period + 1 + window
+    ):
         # Nothing is held any more and the ring shows only what is missing: leap to the
         # watermark instead of closing a month of empty slots, and start afresh there.
-        grid.opened[d] = max(slot + 1, passed)
+        grid.opened[d] = slot + 1 if grid.latest[d] > slot else max(slot + 1, passed)
         grid.first[d] = EMPTY
         return count
-    k = slot % grid.stamp.shape[1]
     w = slot % window
     for c in range(signals):
         if grid.stamp[d, k, c] != EMPTY:
@@ -304,9 +320,10 @@ def _close(grid: Grid, d: int, passed: int, due: Due, count: int) -> int:
             grid.stamp[d, k, c] = EMPTY
         grid.ring[d, w, c] = grid.held[d, c]
         since = grid.held_stamp[d, c]
-        grid.present[d, w, c] = since != EMPTY and slot * grid.period - since <= grid.max_gap[d]
+        # Not slot * period - since, which overflows where a clock began centuries ago.
+        grid.present[d, w, c] = since != EMPTY and slot * grid.period - grid.max_gap[d] <= since
     grid.opened[d] = slot + 1
-    if grid.first[d] == EMPTY or slot < grid.first[d] or (slot + 1) % grid.hop != 0:
+    if grid.first[d] == EMPTY or (slot + 1) % grid.hop != 0:
         return count
     seen = 0
     for j in range(window):

@@ -6,7 +6,8 @@ column is a signal. An empty cell is a reading that was not taken.
 
 import csv
 import math
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,8 @@ __all__ = ["BLOCK", "Block", "Layout", "read_recording"]
 
 BLOCK = 4096  # rows
 _UNIT_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_LATEST_NS = 2**63 - 1 - 365 * 86_400 * 10**9  # room for arithmetic on times
+_DECIMAL = re.compile(r"^\s*(?P<sign>-?)(?P<whole>\d+)(?:\.(?P<rest>\d*))?\s*$", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -70,6 +73,7 @@ def _read_csv(path: Path, layout: Layout) -> Iterator[Block]:
             header = next(rows, [])
             columns = _Columns(path, header, layout)
             block: list[list[str]] = []
+            lines: list[int] = []
             for row in rows:
                 if not row:
                     continue
@@ -78,11 +82,12 @@ def _read_csv(path: Path, layout: Layout) -> Iterator[Block]:
                         f"{path}:{rows.line_num}: {len(row)} cells, the header has {len(header)}"
                     )
                 block.append(row)
+                lines.append(rows.line_num)
                 if len(block) == BLOCK:
-                    yield columns.block(block, rows.line_num, _position(file) / size)
-                    block = []
+                    yield columns.block(block, lines, _position(file) / size)
+                    block, lines = [], []
             if block:
-                yield columns.block(block, rows.line_num, 1.0)
+                yield columns.block(block, lines, 1.0)
         except UnicodeDecodeError as exc:
             raise RecordingError(f"{path}: not UTF-8 text: {exc.reason}") from exc
         except csv.Error as exc:
@@ -108,8 +113,8 @@ def _read_parquet(path: Path, layout: Layout) -> Iterator[Block]:
         for batch in file.iter_batches(BLOCK):
             rows = [list(row) for row in zip(*(c.to_pylist() for c in batch.columns), strict=True)]
             seen += len(rows)
-            yield columns.block(rows, seen, seen / total)
-    except pa.ArrowException as exc:
+            yield columns.block(rows, range(seen - len(rows) + 1, seen + 1), seen / total)
+    except (pa.ArrowException, ValueError) as exc:  # the latter: ns times need pandas
         raise RecordingError(f"{path}: not a Parquet file that can be read: {exc}") from exc
 
 
@@ -135,19 +140,19 @@ class _Columns:
         if not self._names:
             raise RecordingError(f"{path}: no column beside the time that could be a signal")
 
-    def block(self, rows: list[list[Any]], last_line: int, done: float) -> Block:
-        """Rows as columns.
+    def block(self, rows: list[list[Any]], lines: Sequence[int], done: float) -> Block:
+        """Rows as columns; `lines` says where each one stands in the file.
 
         Raises:
             RecordingError: A cell is not what it must be; names line and column.
         """
         value = np.empty((len(rows), len(self._signals)), np.float32)
         t_ns = np.empty(len(rows), np.int64)
-        for i, row in enumerate(rows):
-            line = last_line - len(rows) + 1 + i
-            t_ns[i] = self._t_ns(row[self._time], line)
-            for j, column in enumerate(self._signals):
-                value[i, j] = self._number(row[column], line, self._names[j])
+        with np.errstate(over="ignore"):  # 1e300 is infinite in single precision: no reading
+            for i, (row, line) in enumerate(zip(rows, lines, strict=True)):
+                t_ns[i] = self._t_ns(row[self._time], line)
+                for j, column in enumerate(self._signals):
+                    value[i, j] = self._number(row[column], line, self._names[j])
         device = (
             [self._path.stem] * len(rows)
             if self._device is None
@@ -167,17 +172,27 @@ class _Columns:
 
     def _t_ns(self, cell: object, line: int) -> int:
         try:
-            if isinstance(cell, datetime):
-                when = cell if cell.tzinfo else cell.replace(tzinfo=UTC)
-                return (when - _EPOCH) // timedelta(microseconds=1) * 1000
-            if isinstance(cell, int):
-                return cell * self._scale
-            text = str(cell)
-            if "-" in text[1:] and ":" in text:
-                return self._t_ns(datetime.fromisoformat(text), line)
-            whole, _, rest = text.partition(".")
-            return int(whole) * self._scale + round(float(f"0.{rest or 0}") * self._scale)
+            t_ns = self._read_time(cell)
         except (ValueError, OverflowError):
+            t_ns = _LATEST_NS
+        if not -_LATEST_NS < t_ns < _LATEST_NS:
             raise RecordingError(
                 f"{self._path}:{line}: {cell!r} is neither ISO 8601 nor a number of seconds"
-            ) from None
+            )
+        return t_ns
+
+    def _read_time(self, cell: object) -> int:
+        if isinstance(cell, datetime):
+            when = cell if cell.tzinfo else cell.replace(tzinfo=UTC)
+            return (when - _EPOCH) // timedelta(microseconds=1) * 1000
+        if isinstance(cell, int):
+            return cell * self._scale
+        text = str(cell)
+        if "-" in text[1:] and ":" in text:
+            return self._read_time(datetime.fromisoformat(text))
+        number = _DECIMAL.match(text)
+        if number is None:
+            raise ValueError
+        # Whole seconds and the rest apart: a float of ns is 256 ns coarse today.
+        rest = round(float(f"0.{number['rest'] or 0}") * self._scale)
+        return (int(number["whole"]) * self._scale + rest) * (-1 if number["sign"] else 1)

@@ -41,8 +41,7 @@ class JsonFormat:
         self._signal = _path(spec.signal) if spec.signal else None
         self._time = _clock(spec.time) if spec.time else None
         self._wide = not spec.names_signal
-        # Beside the signals a wide record holds these members.
-        self._reserved = {path for path in (spec.device, spec.time and spec.time.path) if path}
+        self._reserved = _beside_signals(spec)
 
     def read(self, payload: bytes, reject: Reject) -> list[Sample]:
         """See `Format.read`."""
@@ -82,9 +81,20 @@ class JsonFormat:
         return samples
 
 
+def _beside_signals(spec: Input) -> set[str]:
+    """The members of a wide record's `value` that lead to its device or time."""
+    top = _keys(spec.value)
+    others = [_keys(path) for path in (spec.device, spec.time and spec.time.path) if path]
+    return {keys[len(top)] for keys in others if len(keys) > len(top) and keys[: len(top)] == top}
+
+
+def _keys(path: str) -> list[str]:
+    return [key for key in path.split(".") if key]
+
+
 def _path(path: str) -> _Get:
     """A reader of the member at `path`, `a.b.c`; `.` is the record itself."""
-    keys = [key for key in path.split(".") if key]
+    keys = _keys(path)
     if len(keys) == 1:  # the common case, without a loop
         [only] = keys
 

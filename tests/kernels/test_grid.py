@@ -1,0 +1,415 @@
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from edge_kernels import (
+    ACCEPTED,
+    DUPLICATE,
+    FUTURE,
+    LATE,
+    Grid,
+    Readings,
+    expire,
+    ingest,
+    new_due,
+    new_grid,
+)
+
+OUTCOMES = {ACCEPTED: "accepted", LATE: "late", DUPLICATE: "duplicate", FUTURE: "future"}
+FAR = 10**6  # future enough for any reading
+Reading = tuple[int, int, int, float]  # device, signal, t_ns, value
+Window = tuple[int, list[list[float]], bool, float]  # slot, values (W, C), warm, coverage
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a small grid."""
+
+    devices: int = 1
+    signals: int = 1
+    window: int = 3
+    period: int = 10
+    lateness: int = 0
+    max_gap: int = 20
+    hop: int = 1
+
+    @property
+    def fill(self) -> list[list[float]]:
+        return [[-float(1 + d + 10 * c) for c in range(self.signals)] for d in range(self.devices)]
+
+    def grid(self) -> Grid:
+        return new_grid(
+            np.array(self.fill, np.float32),
+            window=self.window,
+            period=self.period,
+            lateness=np.full(self.devices, self.lateness),
+            max_gap=np.full(self.devices, self.max_gap),
+            hop=self.hop,
+        )
+
+    def naive(self) -> list[naive.GridDevice]:
+        sizes = (self.signals, self.window, self.period, self.lateness, self.max_gap, self.hop)
+        return [naive.GridDevice(*sizes, fill=tuple(fill)) for fill in self.fill]
+
+
+@dataclass
+class Run:
+    """A grid at work, with all that came of it."""
+
+    shape: Shape
+    room: int = 2
+    outcomes: list[str] = field(default_factory=list)
+    windows: dict[int, list[Window]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.grid = self.shape.grid()
+        self.due = new_due(self.grid, self.room)
+
+    def take(self, readings: Iterable[Reading], arrived: int = 0, max_future: int = FAR) -> "Run":
+        device, signal, t_ns, value = list(zip(*readings, strict=True)) or [()] * 4
+        block = Readings(
+            np.array(device, np.int64),
+            np.array(signal, np.int64),
+            np.array(t_ns, np.int64),
+            np.array(value, np.float32),
+        )
+        outcome = np.full(block.device.size, 99, np.uint8)
+        at = 0
+        while at < outcome.size:
+            at, count = ingest(
+                self.grid,
+                block,
+                outcome,
+                self.due,
+                start=at,
+                arrived=arrived,
+                max_future=max_future,
+            )
+            self._collect(count)
+        self.outcomes += [OUTCOMES[code] for code in outcome.tolist()]
+        return self
+
+    def expire(self, now: int) -> "Run":
+        done = False
+        while not done:
+            done, count = expire(self.grid, self.due, now=now)
+            self._collect(count)
+        return self
+
+    def slots(self, device: int = 0) -> list[int]:
+        return [window[0] for window in self.windows.get(device, [])]
+
+    def _collect(self, count: int) -> None:
+        for i in range(count):
+            self.windows.setdefault(int(self.due.device[i]), []).append(
+                (
+                    int(self.due.slot[i]),
+                    self.due.window[i].tolist(),
+                    bool(self.due.warm[i]),
+                    float(self.due.coverage[i]),
+                )
+            )
+
+
+def series(*times: int, device: int = 0, signal: int = 0) -> list[Reading]:
+    """A reading at each time, with the time as its value."""
+    return [(device, signal, t, float(t)) for t in times]
+
+
+def rounded(windows: list[Window]) -> list[Window]:
+    return [(slot, values, warm, round(coverage, 5)) for slot, values, warm, coverage in windows]
+
+
+shapes = st.builds(
+    Shape,
+    devices=st.integers(1, 2),
+    signals=st.integers(1, 2),
+    window=st.integers(1, 4),
+    period=st.sampled_from([1, 3, 10]),
+    lateness=st.integers(0, 45),
+    max_gap=st.integers(0, 35),
+    hop=st.integers(1, 3),
+)
+
+
+@st.composite
+def life(draw: st.DrawFn) -> tuple[Shape, list[tuple[str, Any]]]:
+    """Blocks of readings with jumps to and fro, and moments at which time is told."""
+    shape = draw(shapes)
+    now = draw(st.integers(-100, 100))
+    steps: list[tuple[str, Any]] = []
+    reading = st.tuples(
+        st.integers(0, shape.devices - 1),
+        st.integers(0, shape.signals - 1),
+        st.one_of(st.integers(-60, 30), st.integers(-8, 2)),
+        st.integers(0, 9).map(float),
+    )
+    for _ in range(draw(st.integers(1, 8))):
+        now += draw(st.one_of(st.integers(0, 12), st.integers(0, 200)))
+        if draw(st.booleans()):
+            block = draw(st.lists(reading, max_size=6))
+            steps.append(("take", (now, [(d, c, now + t, v) for d, c, t, v in block])))
+        else:
+            steps.append(("expire", now))
+    return shape, steps
+
+
+@settings(max_examples=300, deadline=None)
+@given(life())
+def test_agrees_with_the_definition(lived: tuple[Shape, list[tuple[str, Any]]]) -> None:
+    shape, steps = lived
+    run, devices = Run(shape), shape.naive()
+    outcomes = []
+    for verb, what in steps:
+        if verb == "expire":
+            run.expire(what)
+            for device in devices:
+                device.expire(what)
+        else:
+            now, readings = what
+            run.take(readings, now, max_future=20)
+            outcomes += [devices[d].take(c, t, v, now, 20) for d, c, t, v in readings]
+    assert run.outcomes == outcomes
+    for d, device in enumerate(devices):
+        assert rounded(run.windows.get(d, [])) == rounded(device.due())
+
+
+@settings(deadline=None)
+@given(life(), st.integers(1, 7), st.integers(1, 9))
+def test_blocks_and_rooms_of_any_size_give_the_same_windows(
+    lived: tuple[Shape, list[tuple[str, Any]]], size: int, room: int
+) -> None:
+    shape, steps = lived
+    whole, cut = Run(shape, room=1000), Run(shape, room)
+    for verb, what in steps:
+        if verb == "expire":
+            whole.expire(what)
+            cut.expire(what)
+        else:
+            now, readings = what
+            whole.take(readings, now)
+            for start in range(0, len(readings), size):
+                cut.take(readings[start : start + size], now)
+    assert whole.windows == cut.windows
+    assert whole.outcomes == cut.outcomes
+
+
+@st.composite
+def shuffled(draw: st.DrawFn) -> tuple[Shape, list[Reading], list[Reading]]:
+    """The same readings in order of time, and as they may arrive within the lateness."""
+    shape = draw(shapes)
+    steps = draw(st.lists(st.one_of(st.integers(0, 4), st.integers(0, 90)), min_size=1, max_size=9))
+    times = np.cumsum(steps).tolist()
+    signal = st.integers(0, shape.signals - 1)
+    ordered = [(0, draw(signal), t, float(i)) for i, t in enumerate(dict.fromkeys(times))]
+    delay = {t: draw(st.integers(0, shape.lateness)) for _, _, t, _ in ordered}
+    return shape, ordered, sorted(ordered, key=lambda one: one[2] + delay[one[2]])
+
+
+@settings(max_examples=300, deadline=None)
+@given(shuffled())
+@example(  # the order decided whether the gap before the two last ones was a long one
+    (
+        Shape(window=3, period=1, lateness=10, max_gap=1),
+        series(0, 14, 22, 60),
+        series(0, 22, 14, 60),
+    )
+)
+def test_the_order_of_arrival_within_the_lateness_changes_nothing(
+    case: tuple[Shape, list[Reading], list[Reading]],
+) -> None:
+    shape, ordered, arriving = case
+    runs = [Run(shape).take(readings).expire(10**6) for readings in (ordered, arriving)]
+    assert runs[1].outcomes == ["accepted"] * len(arriving)
+    assert runs[0].windows == runs[1].windows
+
+
+def test_one_fast_clock_makes_no_other_device_late() -> None:
+    run = Run(Shape(devices=2))
+    run.take([*series(0, 10), *series(500_000, device=1), *series(20, 30), *series(40)])
+    assert run.outcomes == ["accepted"] * 6
+    assert run.slots() == [0, 1, 2, 3]
+
+
+def test_a_window_holds_the_newest_slot_last() -> None:
+    run = Run(Shape()).take(series(0, 10, 20, 30))
+    assert run.windows[0][-1] == (2, [[0.0], [10.0], [20.0]], True, 1.0)
+
+
+def test_the_newest_reading_of_a_slot_stands_whatever_came_first() -> None:
+    run = Run(Shape(window=1, lateness=20)).take([*series(8, 3, 5), *series(50)])
+    assert run.windows[0][0] == (0, [[8.0]], True, 1.0)
+
+
+def test_of_two_readings_of_one_time_the_first_stands() -> None:
+    run = Run(Shape(window=1)).take([(0, 0, 5, 1.0), (0, 0, 5, 2.0), (0, 0, 10, 3.0)])
+    assert run.outcomes == ["accepted", "duplicate", "accepted"]
+    assert run.windows[0] == [(0, [[1.0]], True, 1.0)]
+
+
+def test_a_late_reading_changes_nothing() -> None:
+    run = Run(Shape(lateness=10)).take(series(0, 10, 20, 30, 9, 40, 50))
+    assert run.outcomes == [*["accepted"] * 4, "late", "accepted", "accepted"]
+    assert run.windows == Run(Shape(lateness=10)).take(series(0, 10, 20, 30, 40, 50)).windows
+
+
+def test_a_reading_from_the_future_is_refused_and_moves_no_clock() -> None:
+    run = Run(Shape()).take(series(10, 21, 20), arrived=10, max_future=10)
+    assert run.outcomes == ["accepted", "future", "accepted"]
+
+
+def test_a_value_is_held_up_to_max_gap_and_no_longer() -> None:
+    run = Run(Shape(signals=2, window=1, max_gap=20))
+    run.take([*series(0, signal=1), *series(0, 10, 20, 30, 40)])
+    assert [(slot, values[0][1], seen) for slot, values, _, seen in run.windows[0]] == [
+        (0, 0.0, 1.0),
+        (1, 0.0, 1.0),
+        (2, 0.0, 1.0),
+        (3, 0.0, 0.5),
+    ]
+
+
+def test_before_its_first_reading_a_signal_shows_the_fill_value() -> None:
+    run = Run(Shape(signals=2, window=2)).take(series(0, 10, 20))
+    assert run.windows[0][-1] == (1, [[0.0, -11.0], [10.0, -11.0]], True, 0.5)
+
+
+def test_a_long_gap_is_leapt_and_the_device_warms_up_afresh() -> None:
+    month = 30 * 86_400 * 10**9
+    start = month // 10 * 10
+    times = [0, 10, 20, *range(start, start + 50, 10)]
+    run = Run(Shape(max_gap=10)).take(series(*times), arrived=start)
+    gone = [slot for slot in run.slots() if 2 < slot < start // 10]
+    assert gone == [3, 4, 5, 6, 7]  # held for one slot, unseen for a window, and one more
+    after = [(warm, seen) for slot, _, warm, seen in run.windows[0] if slot >= start // 10]
+    assert [warm for warm, _ in after] == [False, False, True, True]
+    assert after[2][1] == 1.0
+
+
+def test_a_complete_slot_closes_once_the_device_is_silent_for_its_lateness() -> None:
+    run = Run(Shape(signals=2, window=1, lateness=7))
+    run.take([(0, 0, 0, 1.0), (0, 1, 1, 2.0)], arrived=100)
+    assert run.expire(106).slots() == []
+    assert run.expire(107).slots() == [0]
+
+
+def test_an_incomplete_slot_waits_for_the_clock_that_runs_on_in_the_silence() -> None:
+    run = Run(Shape(signals=2, window=1, lateness=7)).take([(0, 0, 4, 1.0)], arrived=100)
+    assert run.expire(112).slots() == []  # the device's clock: 4 + 12 = 16, less 7
+    assert run.expire(113).slots() == [0]
+
+
+def test_no_slot_without_a_reading_expires() -> None:
+    run = Run(Shape(window=1)).take(series(0)).expire(10**9)
+    assert run.slots() == [0]
+    assert run.expire(10**12).slots() == [0]
+
+
+def test_what_comes_for_an_expired_slot_is_late() -> None:
+    run = Run(Shape(window=1, lateness=7)).take(series(0)).expire(10**6).take(series(1))
+    assert run.outcomes == ["accepted", "late"]
+
+
+@pytest.mark.parametrize("start", [-(2**62), -1_000_000_000_000, 2**62])
+def test_any_century_gives_the_same_windows(start: int) -> None:
+    start -= start % 30  # where slots of ten and a hop of three begin
+    shape = Shape(lateness=15, hop=3)
+    times = [0, 10, 35, 20, 60, 70, 300, 310, 320, 330, 340, 400]
+    here = Run(shape).take(series(*times)).expire(10**6)
+    there = Run(shape).take(
+        [(0, 0, start + t, float(t)) for t in times], arrived=start, max_future=10**6
+    )
+    there.expire(start + 10**6)
+    assert here.outcomes == there.outcomes
+    moved = [(slot + start // 10, *rest) for slot, *rest in here.windows[0]]
+    assert moved == there.windows[0]
+
+
+def test_a_clock_that_begins_centuries_ago_leaves_nothing_present_today() -> None:
+    ancient, today = -9 * 10**18, 17 * 10**17
+    run = Run(Shape(signals=2, window=1))
+    run.take([(0, 1, ancient, 7.0)], arrived=today)
+    run.take([(0, 0, today + t, 1.0) for t in (0, 10, 20)], arrived=today)
+    assert [seen for _, _, _, seen in run.windows[0][-2:]] == [0.5, 0.5]
+
+
+def test_lateness_of_many_slots_keeps_them_all_open() -> None:
+    run = Run(Shape(window=1, period=1, lateness=5_000))
+    run.take(series(5_000, *range(4_999, 0, -1)))
+    assert set(run.outcomes) == {"accepted"}
+    assert run.expire(10**6).slots() == list(range(1, 5_001))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"window": 0},
+        {"period": 0},
+        {"hop": 0},
+        {"lateness": -1},
+        {"max_gap": -1},
+    ],
+)
+def test_sizes_that_make_no_grid_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        Shape(**wrong).grid()
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    one = np.ones(1, np.int64)
+    with pytest.raises(ValueError, match="fill must be"):
+        new_grid(np.zeros((2, 1), np.float32), window=1, period=1, lateness=one, max_gap=one)
+    with pytest.raises(ValueError, match="room must be positive"):
+        new_due(Shape().grid(), 0)
+
+
+@pytest.mark.parametrize(
+    ("reading", "start", "complaint"),
+    [
+        ((1, 0, 0, 0.0), 0, "outside the grid"),
+        ((-1, 0, 0, 0.0), 0, "outside the grid"),
+        ((0, 1, 0, 0.0), 0, "outside the grid"),
+        ((0, -1, 0, 0.0), 0, "outside the grid"),
+        ((0, 0, 0, 0.0), 2, "start must be in"),
+        ((0, 0, 0, 0.0), -1, "start must be in"),
+    ],
+)
+def test_readings_outside_the_grid_are_refused(
+    reading: Reading, start: int, complaint: str
+) -> None:
+    grid = Shape().grid()
+    d, c, t, value = reading
+    block = Readings(
+        np.array([d]), np.array([c]), np.array([t]), value=np.array([value], np.float32)
+    )
+    due = new_due(grid, 1)
+    with pytest.raises(ValueError, match=complaint):
+        ingest(grid, block, np.zeros(1, np.uint8), due, start=start, arrived=0, max_future=0)
+    assert (grid.stamp == grid.stamp.min()).all()
+
+
+def test_columns_and_rooms_of_another_size_are_refused() -> None:
+    grid = Shape().grid()
+    zero = np.zeros(1, np.int64)
+    block = Readings(zero, zero, zero, np.zeros(1, np.float32))
+    other = new_due(Shape(window=9).grid(), 1)
+    with pytest.raises(ValueError, match="one length"):
+        ingest(
+            grid,
+            block,
+            np.zeros(2, np.uint8),
+            new_due(grid, 1),
+            start=0,
+            arrived=0,
+            max_future=0,
+        )
+    with pytest.raises(ValueError, match="another grid"):
+        ingest(grid, block, np.zeros(1, np.uint8), other, start=0, arrived=0, max_future=0)
+    with pytest.raises(ValueError, match="another grid"):
+        expire(grid, other, now=0)
