@@ -104,8 +104,8 @@ class MqttLink:
             if self._client.loop(0.05) != paho.MQTT_ERR_SUCCESS:
                 return
         self._client.disconnect()
-        while self._client.want_write() and time.monotonic() < deadline:
-            self._client.loop_write()
+        while self._client.loop(0.05) == paho.MQTT_ERR_SUCCESS and time.monotonic() < deadline:
+            pass  # until the word is out, which closes the socket, or nobody can hear it
 
     def _connect(self, timeout_s: float) -> bool:
         """Begin a connection, unless the last attempt was just now."""
