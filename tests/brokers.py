@@ -1,5 +1,6 @@
 """Real brokers for tests: start, stop and restart on one loopback port."""
 
+import getpass
 import shutil
 import socket
 import subprocess
@@ -59,7 +60,9 @@ class Mosquitto:
         self._port = self._port or free_port()
         config = self._folder / "mosquitto.conf"
         config.write_text(
-            f"listener {self._port} 127.0.0.1\nmax_queued_messages 0\n{self.settings}\n",
+            # As root it would become another user, who cannot read a test's files.
+            f"user {getpass.getuser()}\nlistener {self._port} 127.0.0.1\n"
+            f"max_queued_messages 0\n{self.settings}\n",
             "utf-8",
         )
         log = (self._folder / "mosquitto.log").open("ab")

@@ -223,11 +223,28 @@ def test_asks_again_until_its_password_is_accepted(
         broker.stop()
 
 
-def test_gives_up_when_another_client_has_its_id(broker: Broker) -> None:
+def test_asks_whether_another_client_has_its_id_when_it_is_thrown_out_again_and_again(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
     with linked(broker.url) as link:
         connect(link)
-        with peer(broker.url, "agent"), pytest.raises(BrokerError, match="id 'agent'"):
-            eventually(lambda: bool(link.poll(ROUND_S)), within=PATIENCE_S)
+        for times in range(2, 5):
+            with peer(broker.url, "agent"):
+                eventually(lambda: link.poll(ROUND_S) == [] and not link._client.is_connected())
+            connect(link, times)
+        [told] = attempts(caplog, "does another client use the id 'agent'?")
+        assert told.startswith("3 connections in a row")
+        assert link._pause_s >= 4.0  # two agents of one name do not keep the broker busy
+
+
+def test_gives_up_when_the_broker_says_that_another_client_has_its_id() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with linked(f"mqtt://127.0.0.1:{server.getsockname()[1]}", []) as link:
+            link.poll(0)
+            with server.accept()[0] as stream:
+                stream.sendall(bytes([0x20, 3, 0, 0, 0]) + bytes([0xE0, 1, 0x8E]))
+                with pytest.raises(BrokerError, match="another client has taken the id 'agent'"):
+                    eventually(lambda: bool(link.poll(ROUND_S)), within=PATIENCE_S)
 
 
 def test_tries_again_with_longer_pauses_and_never_overstays_a_poll(
