@@ -13,7 +13,15 @@ import pytest
 
 from edge_anomaly.adapters.broker import EmbeddedBroker
 
-__all__ = ["BROKERS", "Broker", "Mosquitto", "eventually", "free_port", "make_broker", "make_mosquitto"]
+__all__ = [
+    "BROKERS",
+    "Broker",
+    "Mosquitto",
+    "eventually",
+    "free_port",
+    "make_broker",
+    "make_mosquitto",
+]
 
 HINT = "mosquitto is not installed: apt-get install mosquitto"
 BROKERS = ["embedded", "mosquitto"]

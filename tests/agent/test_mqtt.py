@@ -185,8 +185,7 @@ def test_says_which_subscription_the_broker_refuses(tmp_path: Path) -> None:
         pytest.skip("mosquitto's dynamic security plugin is not installed")
     broker = make_mosquitto(
         tmp_path,
-        f"allow_anonymous true\nplugin {plugin}\n"
-        f"plugin_opt_config_file {tmp_path / 'rules.json'}",
+        f"allow_anonymous true\nplugin {plugin}\nplugin_opt_config_file {tmp_path / 'rules.json'}",
     )
     broker.start()
     try:
@@ -238,13 +237,15 @@ def test_asks_whether_another_client_has_its_id_when_it_is_thrown_out_again_and_
 
 
 def test_gives_up_when_the_broker_says_that_another_client_has_its_id() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with linked(f"mqtt://127.0.0.1:{server.getsockname()[1]}", []) as link:
-            link.poll(0)
-            with server.accept()[0] as stream:
-                stream.sendall(bytes([0x20, 3, 0, 0, 0]) + bytes([0xE0, 1, 0x8E]))
-                with pytest.raises(BrokerError, match="another client has taken the id 'agent'"):
-                    eventually(lambda: bool(link.poll(ROUND_S)), within=PATIENCE_S)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        linked(f"mqtt://127.0.0.1:{server.getsockname()[1]}", []) as link,
+    ):
+        link.poll(0)
+        with server.accept()[0] as stream:
+            stream.sendall(bytes([0x20, 3, 0, 0, 0]) + bytes([0xE0, 1, 0x8E]))
+            with pytest.raises(BrokerError, match="another client has taken the id 'agent'"):
+                eventually(lambda: bool(link.poll(ROUND_S)), within=PATIENCE_S)
 
 
 def test_tries_again_with_longer_pauses_and_never_overstays_a_poll(
