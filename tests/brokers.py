@@ -1,5 +1,6 @@
 """Real brokers for tests: start, stop and restart on one loopback port."""
 
+import getpass
 import shutil
 import socket
 import subprocess
@@ -12,10 +13,19 @@ import pytest
 
 from edge_anomaly.adapters.broker import EmbeddedBroker
 
-__all__ = ["BROKERS", "Broker", "Mosquitto", "eventually", "make_broker"]
+__all__ = [
+    "BROKERS",
+    "Broker",
+    "Mosquitto",
+    "eventually",
+    "free_port",
+    "make_broker",
+    "make_mosquitto",
+]
 
 HINT = "mosquitto is not installed: apt-get install mosquitto"
 BROKERS = ["embedded", "mosquitto"]
+ANYONE = "allow_anonymous true"
 PATIENCE_S = 10.0
 
 
@@ -34,11 +44,15 @@ class Broker(Protocol):
 
 
 class Mosquitto:
-    """Debian's mosquitto as a child process; like the embedded broker it stores nothing."""
+    """Debian's mosquitto as a child process; like the embedded broker it stores nothing.
 
-    def __init__(self, executable: str, folder: Path) -> None:
+    `settings` are lines of mosquitto.conf; a later `start` reads them anew.
+    """
+
+    def __init__(self, executable: str, folder: Path, settings: str = ANYONE) -> None:
         self._executable = executable
         self._folder = folder
+        self.settings = settings
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -51,10 +65,12 @@ class Mosquitto:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
-        self._port = self._port or _free_port()
+        self._port = self._port or free_port()
         config = self._folder / "mosquitto.conf"
         config.write_text(
-            f"listener {self._port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n",
+            # As root it would become another user, who cannot read a test's files.
+            f"user {getpass.getuser()}\nlistener {self._port} 127.0.0.1\n"
+            f"max_queued_messages 0\n{self.settings}\n",
             "utf-8",
         )
         log = (self._folder / "mosquitto.log").open("ab")
@@ -84,10 +100,15 @@ def make_broker(kind: str, folder: Path) -> Broker:
     """A broker that is not started yet; skips the test where mosquitto is not installed."""
     if kind == "embedded":
         return EmbeddedBroker()
+    return make_mosquitto(folder)
+
+
+def make_mosquitto(folder: Path, settings: str = ANYONE) -> Mosquitto:
+    """A mosquitto that is not started yet; skips the test where it is not installed."""
     executable = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     if executable is None:
         pytest.skip(HINT)
-    return Mosquitto(executable, folder)
+    return Mosquitto(executable, folder, settings)
 
 
 def eventually(condition: Callable[[], bool], *, within: float = PATIENCE_S) -> None:
@@ -99,7 +120,7 @@ def eventually(condition: Callable[[], bool], *, within: float = PATIENCE_S) -> 
         time.sleep(0.005)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -32,6 +32,8 @@ BATCH = 2000  # messages taken before they are worked on
 RECEIVE_MAXIMUM = 4000  # messages of QoS 1 under way and not yet acknowledged
 QUEUED = 100_000  # alarms and states that wait for the broker
 BACKOFF_S = (0.5, 30.0)  # first and longest pause between attempts to connect
+STEADY_S = 10.0  # a connection that lasted this long was no failed attempt
+FIGHT = 3  # connections in a row that did not: somebody ends them
 SESSION_TAKEN_OVER = 0x8E  # MQTT 5, 3.14.2.1
 
 
@@ -57,6 +59,8 @@ class MqttLink:
         self._refused: str | None = None
         self._pause_s = BACKOFF_S[0]
         self._next_attempt = 0.0
+        self._connected_at: float | None = None
+        self._short = 0  # connections in a row that did not last
         self._host, self._port = broker.address
         self._client = self._make_client(password, will)
 
@@ -104,8 +108,8 @@ class MqttLink:
             if self._client.loop(0.05) != paho.MQTT_ERR_SUCCESS:
                 return
         self._client.disconnect()
-        while self._client.want_write() and time.monotonic() < deadline:
-            self._client.loop_write()
+        while self._client.loop(0.05) == paho.MQTT_ERR_SUCCESS and time.monotonic() < deadline:
+            pass  # until the word is out, which closes the socket, or nobody can hear it
 
     def _connect(self, timeout_s: float) -> bool:
         """Begin a connection, unless the last attempt was just now."""
@@ -176,7 +180,7 @@ class MqttLink:
         for topic, qos in self._subscriptions:
             _, mid = client.subscribe(topic, options=SubscribeOptions(qos=qos))
             self._asked[mid or 0] = topic
-        self._pause_s = BACKOFF_S[0]
+        self._connected_at = time.monotonic()
         self.connections += 1
         kept = "kept" if flags.session_present else "new"
         log.info("connected to %s:%d, session %s", self._host, self._port, kept)
@@ -198,3 +202,24 @@ class MqttLink:
             )
         elif reason.is_failure:
             log.warning("connection to %s:%d lost: %s", self._host, self._port, reason)
+            self._judge_connection()
+
+    def _judge_connection(self) -> None:
+        """After the loss of a connection: was it one, or is there a fight over our id?
+
+        Brokers need not say that a session was taken over (mosquitto 2.0.11 and rumqttd do
+        not), so two agents of one name end each other's connections for ever. That can only
+        be guessed; the pauses grow meanwhile and the guess is told.
+        """
+        since, self._connected_at = self._connected_at, None
+        if since is None:  # it never stood
+            return
+        if time.monotonic() - since >= STEADY_S:
+            self._short, self._pause_s = 0, BACKOFF_S[0]
+            return
+        self._short += 1
+        if self._short >= FIGHT:
+            log.error(
+                "%d connections in a row were ended at once: does another client use the id %r?",
+                self._short, self._client_id,
+            )  # fmt: skip

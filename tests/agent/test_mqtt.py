@@ -1,0 +1,313 @@
+import logging
+import re
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from brokers import Broker, eventually, free_port, make_mosquitto
+from peers import Peer, peer
+
+from edge_anomaly.adapters.mqtt import MqttLink
+from edge_anomaly.config import Broker as Settings
+from edge_anomaly.config import Duration
+from edge_anomaly.errors import BrokerError
+from edge_anomaly.values import Message, Publish
+
+PATIENCE_S = 20.0
+READINGS = (("plant/#", 1),)
+WILL = Publish("agent/status", b"offline", retain=True)
+ROUND_S = 0.05
+SLACK_S = 1.0  # a shared machine may leave us waiting; far below any timeout of paho's
+
+
+@contextmanager
+def linked(
+    url: str,
+    filters: Sequence[tuple[str, int]] = READINGS,
+    *,
+    keepalive: str = "15s",
+    username: str | None = None,
+) -> Iterator[MqttLink]:
+    link = MqttLink(
+        Settings(url=url, username=username, keepalive=Duration.read(keepalive)),
+        client_id="agent",
+        password=None if username is None else "secret",
+        will=WILL,
+        subscriptions=filters,
+    )
+    try:
+        yield link
+    finally:
+        link.close([])
+
+
+def connect(link: MqttLink, times: int = 1) -> None:
+    """Poll until the connection with this number stands and its subscriptions are granted."""
+
+    def ready() -> bool:
+        link.poll(ROUND_S)
+        return link.connections == times and not link._asked
+
+    eventually(ready, within=PATIENCE_S)
+
+
+def gather(link: MqttLink, count: int) -> list[Message]:
+    """The next messages, at least `count`, each acknowledged."""
+    got: list[Message] = []
+
+    def enough() -> bool:
+        got.extend(link.poll(ROUND_S))
+        link.acknowledge()
+        return len(got) >= count
+
+    eventually(enough, within=PATIENCE_S)
+    return got
+
+
+def leave_waiting(link: MqttLink, count: int) -> list[Message]:
+    """The next `count` messages, none acknowledged."""
+    eventually(lambda: len(link.poll(ROUND_S)) >= count, within=PATIENCE_S)
+    return link.poll(0)
+
+
+def cut(link: MqttLink) -> None:
+    """Lose the connection as a cable does: without a word of MQTT."""
+    sock = link._client.socket()
+    assert isinstance(sock, socket.socket)
+    sock.shutdown(socket.SHUT_RDWR)
+
+
+def numbered(count: int) -> list[Message]:
+    return [Message("plant/x", b"%d" % n) for n in range(count)]
+
+
+def send(sender: Peer, messages: list[Message]) -> None:
+    for topic, payload in messages:
+        sender.publish(topic, payload)
+
+
+def attempts(caplog: pytest.LogCaptureFixture, text: str) -> list[str]:
+    return [record.getMessage() for record in caplog.records if text in record.getMessage()]
+
+
+def test_gives_messages_in_order_and_none_again_once_acknowledged(broker: Broker) -> None:
+    with linked(broker.url) as link, peer(broker.url, "sender") as sender:
+        connect(link)
+        send(sender, numbered(30))
+        assert gather(link, 30) == numbered(30)
+        cut(link)
+        connect(link, times=2)
+        send(sender, [Message("plant/x", b"after")])
+        assert gather(link, 1) == [Message("plant/x", b"after")]
+
+
+def test_gives_again_after_a_reconnect_what_was_not_acknowledged(broker: Broker) -> None:
+    with linked(broker.url) as link, peer(broker.url, "sender") as sender:
+        connect(link)
+        send(sender, numbered(10))
+        assert leave_waiting(link, 10) == numbered(10)
+        cut(link)
+        connect(link, times=2)
+        assert gather(link, 10) == numbered(10)
+
+
+def test_receives_afterwards_what_was_sent_while_it_was_away(broker: Broker) -> None:
+    with linked(broker.url) as link:
+        connect(link)
+    with peer(broker.url, "sender") as sender:
+        send(sender, numbered(300))
+    with linked(broker.url) as link:
+        assert gather(link, 300) == numbered(300)
+
+
+def test_survives_a_restart_of_the_broker_with_every_subscription(broker: Broker) -> None:
+    with linked(broker.url, [("plant/#", 1), ("yard/+/v", 0)]) as link:
+        connect(link)
+        broker.stop()
+        eventually(lambda: link.poll(ROUND_S) == [] and not link._client.is_connected())
+        broker.start()
+        connect(link, times=2)
+        both = [Message("plant/x", b"1"), Message("yard/pump/v", b"2")]
+        with peer(broker.url, "sender") as sender:
+            send(sender, both)
+            assert sorted(gather(link, 2)) == both
+
+
+def test_sends_after_a_restart_of_the_broker_what_was_published_meanwhile(broker: Broker) -> None:
+    with linked(broker.url) as link:
+        connect(link)
+        broker.stop()
+        eventually(lambda: link.poll(ROUND_S) == [] and not link._client.is_connected())
+        alarms = [Publish("event", b"%d" % n) for n in range(50)]
+        link.publish(alarms)
+        broker.start()
+        with peer(broker.url, "reader") as reader:
+            reader.subscribe("event")
+            connect(link, times=2)
+            wanted = [alarm.payload for alarm in alarms]
+            eventually(lambda: bool(link.poll(ROUND_S)) or reader.payloads == wanted)
+
+
+def test_takes_a_payload_of_ten_megabytes_and_the_message_behind_it(broker: Broker) -> None:
+    huge = [Message("plant/huge", bytes(10_000_000)), Message("plant/next", b"1")]
+    with linked(broker.url) as link, peer(broker.url, "sender") as sender:
+        connect(link)
+        send(sender, huge)
+        assert gather(link, 2) == huge
+
+
+def test_says_which_subscription_the_broker_refuses(tmp_path: Path) -> None:
+    # An acl_file filters what is delivered and grants every subscription; the plugin refuses.
+    rules = {
+        "defaultACLAccess": {
+            "publishClientSend": True,
+            "publishClientReceive": True,
+            "subscribe": False,
+            "unsubscribe": True,
+        },
+        "anonymousGroup": "all",
+        "groups": [{"groupname": "all", "roles": [{"rolename": "reader"}]}],
+        "roles": [
+            {
+                "rolename": "reader",
+                "acls": [{"acltype": "subscribePattern", "topic": "plant/#", "allow": True}],
+            }
+        ],
+        "clients": [],
+    }
+    (tmp_path / "rules.json").write_bytes(msgspec.json.encode(rules))
+    plugin = next(Path("/usr").glob("lib*/*/mosquitto_dynamic_security.so"), None)
+    if plugin is None:
+        pytest.skip("mosquitto's dynamic security plugin is not installed")
+    broker = make_mosquitto(
+        tmp_path,
+        f"allow_anonymous true\nplugin {plugin}\nplugin_opt_config_file {tmp_path / 'rules.json'}",
+    )
+    broker.start()
+    try:
+        with (
+            linked(broker.url, [("plant/#", 1), ("yard/#", 1)]) as link,
+            pytest.raises(BrokerError, match=r"refuses the subscription yard/#: Not authorized"),
+        ):
+            connect(link)
+    finally:
+        broker.stop()
+
+
+def test_asks_again_until_its_password_is_accepted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "passwords").touch()
+    broker = make_mosquitto(
+        tmp_path, f"allow_anonymous false\npassword_file {tmp_path / 'passwords'}"
+    )
+    broker.start()
+    try:
+        with linked(broker.url, username="gw-01") as link:
+            refusals = "refuses the connection: Not authorized"
+            eventually(
+                lambda: link.poll(ROUND_S) == [] and len(attempts(caplog, refusals)) == 2,
+                within=PATIENCE_S,
+            )
+            assert link.connections == 0
+            broker.stop()
+            broker.settings = "allow_anonymous true"
+            broker.start()
+            connect(link)
+    finally:
+        broker.stop()
+
+
+def test_asks_whether_another_client_has_its_id_when_it_is_thrown_out_again_and_again(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with linked(broker.url) as link:
+        connect(link)
+        for times in range(2, 5):
+            with peer(broker.url, "agent"):
+                eventually(lambda: link.poll(ROUND_S) == [] and not link._client.is_connected())
+            connect(link, times)
+        [told] = attempts(caplog, "does another client use the id 'agent'?")
+        assert told.startswith("3 connections in a row")
+        assert link._pause_s >= 4.0  # two agents of one name do not keep the broker busy
+
+
+def test_gives_up_when_the_broker_says_that_another_client_has_its_id() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        linked(f"mqtt://127.0.0.1:{server.getsockname()[1]}", []) as link,
+    ):
+        link.poll(0)
+        with server.accept()[0] as stream:
+            stream.sendall(bytes([0x20, 3, 0, 0, 0]) + bytes([0xE0, 1, 0x8E]))
+            with pytest.raises(BrokerError, match="another client has taken the id 'agent'"):
+                eventually(lambda: bool(link.poll(ROUND_S)), within=PATIENCE_S)
+
+
+def test_tries_again_with_longer_pauses_and_never_overstays_a_poll(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with linked(f"mqtt://127.0.0.1:{free_port()}") as link:
+        polls: list[float] = []
+
+        def tried_three_times() -> bool:
+            began = time.monotonic()
+            assert link.poll(ROUND_S) == []
+            polls.append(time.monotonic() - began)
+            return len(attempts(caplog, "cannot reach")) == 3
+
+        eventually(tried_three_times, within=PATIENCE_S)
+        pauses = [re.findall(r"again in (\S+) s", text) for text in attempts(caplog, "cannot")]
+        assert [round(float(pause), 1) for [pause] in pauses] == [0.5, 1.0, 2.0]
+        assert max(polls) < ROUND_S + SLACK_S
+        assert len(polls) < 100  # it waits, it does not spin
+        link.publish([Publish("event", b"kept")])  # raises nothing
+        link.close([Publish("event", b"lost")])  # returns, though nobody can be told
+
+
+def test_leaves_a_broker_that_accepts_and_never_answers(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        deaf.settimeout(PATIENCE_S)
+        with linked(f"mqtt://127.0.0.1:{deaf.getsockname()[1]}", keepalive="1s") as link:
+            eventually(
+                lambda: link.poll(ROUND_S) == [] and bool(attempts(caplog, "lost: Keep alive")),
+                within=PATIENCE_S,
+            )
+            deaf.accept()[0].close()
+            eventually(
+                lambda: link.poll(ROUND_S) == [] and link._client.socket() is not None,
+                within=PATIENCE_S,
+            )
+            deaf.accept()[0].close()  # it has come back
+        assert link.connections == 0
+
+
+def test_leaves_its_will_when_the_connection_is_cut(broker: Broker) -> None:
+    with peer(broker.url, "watcher") as watcher, linked(broker.url) as link:
+        watcher.subscribe(WILL.topic)
+        connect(link)
+        cut(link)
+        eventually(lambda: watcher.payloads == [WILL.payload], within=PATIENCE_S)
+    with peer(broker.url, "late") as late:
+        late.subscribe(WILL.topic)
+        eventually(lambda: late.payloads == [WILL.payload])
+        assert late.messages[0].retain
+
+
+def test_a_clean_close_sends_everything_and_leaves_no_will(broker: Broker) -> None:
+    with peer(broker.url, "watcher") as watcher:
+        watcher.subscribe("agent/#")
+        with linked(broker.url) as link:
+            connect(link)
+            alarms = [Publish("agent/event", b"%d" % n) for n in range(200)]
+            link.publish(alarms)
+            link.close([Publish(WILL.topic, b"stopped", retain=True)])
+            assert not link._client.is_connected()
+        watcher.publish("agent/end", b"")  # a will would have come before it
+        wanted = [*(alarm.payload for alarm in alarms), b"stopped", b""]
+        eventually(lambda: watcher.payloads == wanted)
