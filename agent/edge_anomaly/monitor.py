@@ -187,6 +187,8 @@ class Monitor:
         return fresh
 
     def _refused(self, readings: Readings, outcome: NDArray[np.uint8]) -> Iterator[Refused]:
+        if not outcome.any():  # ACCEPTED is 0: nearly always
+            return
         for code in np.unique(outcome[outcome != ACCEPTED]):
             of_code = np.flatnonzero(outcome == code)
             first = of_code[0]
