@@ -1,0 +1,31 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_export import asd
+from edge_export.cli import main
+from edge_export.recordings import Recording
+from edge_export.tables import read
+
+MINUTE = 60 * 10**9
+
+
+def test_a_dataset_reads_back_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recordings: list[Recording]
+) -> None:
+    monkeypatch.setattr(asd, "load", lambda: ([], recordings))
+    assert main(["csv", "--data", "asd", "--out", str(tmp_path)]) == 0
+    [again] = read(tmp_path / f"{recordings[0].device}.csv")
+    assert again.signals == recordings[0].signals
+    np.testing.assert_array_equal(again.t_ns, recordings[0].t_ns)
+    np.testing.assert_array_equal(again.values, recordings[0].values)
+
+
+def test_a_missing_dataset_is_said_with_where_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(os.environ, "EDGE_DATA", str(tmp_path / "nowhere"))
+    assert main(["csv", "--data", "asd", "--out", str(tmp_path)]) == 2
+    assert "EDGE_DATA" in capsys.readouterr().err
