@@ -103,7 +103,7 @@ class Expecting:
 
 def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     file = io.BytesIO()
-    np.savez(file, allow_pickle=True, **arrays)  # type: ignore[arg-type] # of savez: no names
+    np.savez(file, allow_pickle=True, **arrays)
     return file.getvalue()
 
 

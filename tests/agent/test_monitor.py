@@ -26,15 +26,16 @@ def judged(
     watching: Monitor, readings: Iterable[Reading], size: int = 1
 ) -> dict[str, list[Judged]]:
     """What each device's windows came to, with readings `size` at a time."""
-    found: dict[str, list[Judged]] = {}
+    windows: list[Judged | Refused] = []
     for block in batched(readings, size):
         for row, column, second, value in block:
             watching.add(row, column, START + second * SECOND, value)
-        for one in watching.advance(START + 1000 * SECOND):
-            assert isinstance(one, Judged)
-            found.setdefault(one.device, []).append(one)
-    for one in watching.expire(START + 10**6 * SECOND):
-        found.setdefault(one.device, []).append(one)
+        windows += watching.advance(START + 1000 * SECOND)
+    windows += watching.expire(START + 10**6 * SECOND)
+    found: dict[str, list[Judged]] = {}
+    for window in windows:
+        assert isinstance(window, Judged)
+        found.setdefault(window.device, []).append(window)
     return found
 
 
@@ -54,13 +55,16 @@ def steady(*seconds: int, row: int = 0, value: float = 10.0) -> list[Reading]:
 @st.composite
 def lives(draw: st.DrawFn) -> list[Reading]:
     """Two devices with gaps short and long, and signals that stay away."""
-    second, readings = 0, []
+    second = 0
+    readings: list[Reading] = []
     for _ in range(draw(st.integers(10, 40))):
         second += draw(st.sampled_from([1, 1, 1, 1, 2, 3, 9]))
-        for row in (0, 1):
-            for column in (0, 1):
-                if draw(st.integers(0, 9)):
-                    readings.append((row, column, second, 10.0 + draw(st.integers(0, 5))))
+        readings += [
+            (row, column, second, 10.0 + draw(st.integers(0, 5)))
+            for row in (0, 1)
+            for column in (0, 1)
+            if draw(st.integers(0, 9))
+        ]
     return readings
 
 
