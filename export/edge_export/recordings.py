@@ -244,9 +244,11 @@ def _flush(grid: Grid) -> Iterator[Windows]:
 
 
 def _copy(due: Due, count: int) -> Windows:
+    """The windows that the agent would score: those behind a whole window of history."""
+    warm = np.flatnonzero(due.warm[:count])
     return Windows(
-        window=due.window[:count].copy(),
-        device=due.device[:count].copy(),
-        slot=due.slot[:count].copy(),
-        coverage=due.coverage[:count].copy(),
+        window=due.window[warm],
+        device=due.device[warm],
+        slot=due.slot[warm],
+        coverage=due.coverage[warm],
     )
