@@ -12,7 +12,7 @@ from edge_anomaly.decision import Hysteresis, Verdict
 from edge_anomaly.monitor import Judged
 from edge_anomaly.values import Contributor, Event, ModelRef, State, WindowSpan, iso
 
-__all__ = ["Alarm", "event_id"]
+__all__ = ["Alarm", "event_id", "span"]
 
 CONTRIBUTORS = 5
 LEAST_SHARE = 0.05  # a smaller part explains nothing

@@ -5,6 +5,8 @@ Pure: whoever reads the folder brings its files as bytes. No pickle is ever read
 
 import hashlib
 import io
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -41,6 +43,16 @@ __all__ = [
 SCHEMA = "edge-agent.bundle/1"
 MANIFEST, CALIBRATION, GOLDEN = "manifest.yaml", "calibration.npz", "golden.npz"
 ONNX, TORCHSCRIPT = "onnx", "torchscript"
+
+_NO_ARRAYS = (
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[\w][\w.-]*$")]
@@ -168,10 +180,12 @@ def parse_manifest(text: str | bytes) -> Manifest:
     """
     try:
         manifest = msgspec.convert(yaml.safe_load(text), Manifest)
-    except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as exc:
+    except (yaml.YAMLError, msgspec.ValidationError, ValueError, RecursionError) as exc:
         raise BundleError(f"{MANIFEST}: {exc}") from exc
     if manifest.schema != SCHEMA:
         raise BundleError(f"{MANIFEST}: schema {manifest.schema!r}, this agent reads {SCHEMA!r}")
+    if len(set(manifest.devices)) < len(manifest.devices):
+        raise BundleError(f"{MANIFEST}: devices: one is there twice")
     return manifest
 
 
@@ -188,11 +202,17 @@ def load_arrays(name: str, content: bytes) -> dict[str, NDArray[Any]]:
     Raises:
         BundleError: It is not an .npz file of plain arrays.
     """
+    if not content.startswith(b"PK"):  # np.load would also take a lone array or a pickle
+        raise BundleError(f"{name}: not an .npz file")
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (ValueError, OSError, EOFError, KeyError) as exc:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            arrays = {key: stored[key] for key in stored.files}
+    except _NO_ARRAYS as exc:
         raise BundleError(f"{name}: not a file of plain arrays: {exc}") from exc
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # np.load passes on what is no array, as bytes
+            raise BundleError(f"{name}: not a file of plain arrays: {key}")
+    return arrays
 
 
 def open_bundle(files: Mapping[str, bytes]) -> Bundle:
@@ -222,6 +242,8 @@ def open_bundle(files: Mapping[str, bytes]) -> Bundle:
         want = (rows,) if key == "threshold" else (rows, len(manifest.signals))
         if key not in calibration or calibration[key].shape != want:
             raise BundleError(f"{CALIBRATION}: {key!r} must be an array of shape {want}")
+        if calibration[key].dtype.kind not in "fiu" or not np.isfinite(calibration[key]).all():
+            raise BundleError(f"{CALIBRATION}: {key!r} must hold finite numbers")
     if not (calibration["threshold"] > 0).all():
         raise BundleError(f"{CALIBRATION}: a threshold is not positive")
     return Bundle(

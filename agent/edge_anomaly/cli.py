@@ -27,7 +27,7 @@ from edge_anomaly.errors import AgentError, ConfigError
 from edge_anomaly.service import serve
 from edge_kernels import warm
 
-__all__ = ["main", "parser"]
+__all__ = ["main", "parser", "run"]
 
 COMMANDS = (replay, demo, simulate, feed, bundle_command, schema_command)
 EXAMPLES = """\

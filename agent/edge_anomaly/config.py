@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -59,6 +60,11 @@ class Duration(int):
         return cls(length)
 
 
+def _lasting(text: str) -> Any:  # noqa: ANN401 - what msgspec.field gives takes any type
+    """A default; made by a factory, since a JSON Schema cannot hold a Duration."""
+    return msgspec.field(default_factory=partial(Duration.read, text))
+
+
 class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where a secret is; it never stands in the file itself."""
 
@@ -86,8 +92,8 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     password: Secret | None = None
     tls: Tls | None = None
     client_id: Word | None = None  # default: edge-agent-<site>-<agent>
-    session_expiry: Duration = Duration.read("1h")
-    keepalive: Duration = Duration.read("15s")
+    session_expiry: Duration = _lasting("1h")
+    keepalive: Duration = _lasting("15s")
 
     def __post_init__(self) -> None:
         if self.embedded:
@@ -128,9 +134,9 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     device: Text | None = None  # path, where the topic does not say it
     signal: Text | None = None  # path; without any, each member of `value` is a signal
     time: Time | None = None  # absent: time of arrival
-    lateness: Duration = Duration.read("2s")
-    max_gap: Duration = Duration.read("30s")
-    max_future: Duration = Duration.read("1min")
+    lateness: Duration = _lasting("2s")
+    max_gap: Duration = _lasting("30s")
+    max_future: Duration = _lasting("1min")
     qos: Literal[0, 1] = 1
 
     def __post_init__(self) -> None:

@@ -1,5 +1,6 @@
 """One model at work: readings of its devices in, judged windows out."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from edge_kernels import ACCEPTED, Readings, expire, ingest, new_due, new_grid
 __all__ = ["MICRO_BATCH", "Judged", "Monitor", "Refused"]
 
 MICRO_BATCH = 128  # windows through the graph at once; more gains nothing on one core
+OPEN_CELLS = 1 << 24  # readings that may wait for late ones: 200 MB
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Monitor:
         """Make room for every device of the bundle that the config names.
 
         Raises:
-            ConfigError: The config names no device or signal that the bundle knows.
+            ConfigError: The config names no device or signal that the bundle knows, or a
+                lateness that would not fit in memory.
         """
         manifest = bundle.manifest
         self.bundle = bundle
@@ -76,12 +79,19 @@ class Monitor:
             columns[here] = columns[there]
         self._columns = columns
         size = len(self.devices)
+        lateness = max(spec.lateness for spec in inputs)
+        cells = (lateness // manifest.period_ns + 2) * size * len(self.signals)
+        if cells > OPEN_CELLS:
+            raise ConfigError(
+                f"inputs: a lateness of {lateness / 1e9:g} s keeps {cells} readings of "
+                f"{watch.bundle} waiting; at most {OPEN_CELLS} fit"
+            )
         self._grid = new_grid(
             bundle.calibration["fill"].astype(np.float32),
             window=bundle.window,
             period=manifest.period_ns,
             hop=manifest.branches[0].hop,
-            lateness=np.full(size, max(spec.lateness for spec in inputs)),
+            lateness=np.full(size, lateness),
             max_gap=np.full(size, max(spec.max_gap for spec in inputs)),
         )
         self._max_future = max(spec.max_future for spec in inputs)
@@ -163,13 +173,15 @@ class Monitor:
         for i in range(count):
             end_ns = (int(self._due.slot[i]) + 1) * period
             at = int(place[i]) if scored[i] else None
+            # A reading near 3e38 leaves inf or NaN, which no alarm and no JSON can hold.
+            score = math.nan if at is None else float(scores.score[at])
             yield Judged(
                 device=self.devices[device[i]],
                 start_ns=end_ns - span * period,
                 end_ns=end_ns,
                 coverage=float(coverage[i]),
                 warm=bool(self._due.warm[i]),
-                score=None if at is None else float(scores.score[at]),
+                score=score if math.isfinite(score) else None,
                 threshold=float(threshold[device[i]]),
                 deviation=nothing if at is None else scores.deviation[at],
                 observed=nothing if at is None else scores.observed[at],

@@ -120,7 +120,8 @@ class Scorer:
                 are of a past that has nothing to say here.
         """
         observed, expected = self._model.run(window, device)
-        residual = observed - expected
+        with np.errstate(over="ignore", invalid="ignore"):  # readings up to 3e38 may come
+            residual = observed - expected
         cuts = [] if fresh is None else np.flatnonzero(fresh).tolist()
         parts = []
         for start, stop in itertools.pairwise([0, *cuts, device.size]):
@@ -129,13 +130,14 @@ class Scorer:
             if start < stop:
                 parts.append(self._recipe.run(residual[start:stop], device[start:stop]))
         score = np.concatenate([score for score, _ in parts])
-        centre, scale = self._centre[device], self._scale[device]
+        with np.errstate(over="ignore", invalid="ignore"):
+            expected = expected[:, -1] * self._scale[device] + self._centre[device]
         return Scores(
             score=score[:, 0],
             threshold=self._threshold[device],
             deviation=np.concatenate([deviation for _, deviation in parts]),
             observed=window[:, -1],
-            expected=expected[:, -1] * scale + centre,
+            expected=expected,
         )
 
 

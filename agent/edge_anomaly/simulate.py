@@ -34,6 +34,8 @@ __all__ = [
     "drive",
     "faults_of",
     "register",
+    "run",
+    "show",
 ]
 
 READINGS, LABELS = "plant", "plant-labels"

@@ -65,4 +65,4 @@ def _pattern(topic: str) -> re.Pattern[str]:
             parts.append("(?:/.*)?" if part == "/#" else ".*")
         else:
             parts.append(re.escape(part))
-    return re.compile("".join(parts))
+    return re.compile("".join(parts), re.DOTALL)  # a level may hold a line break

@@ -14,7 +14,7 @@ from edge_export.add_device import add_device
 from edge_export.families.lstm_ae import Config
 from edge_export.sources import healthy
 
-__all__ = ["register"]
+__all__ = ["register", "run"]
 
 EXAMPLES = """examples:
   edge-export add-device bundles/compressors --data c-09.csv --device c-09 --out bundles/nine

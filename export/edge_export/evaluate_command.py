@@ -19,7 +19,7 @@ from edge_export.sources import healthy, labelled
 from edge_export.verify import load
 from edge_export.vus import BUFFER
 
-__all__ = ["about", "register"]
+__all__ = ["about", "register", "run"]
 
 EXAMPLES = """examples:
   edge-export evaluate configs/bundles/servers --data asd

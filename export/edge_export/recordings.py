@@ -244,10 +244,11 @@ def _flush(grid: Grid) -> Iterator[Windows]:
 
 
 def _copy(due: Due, count: int) -> Windows:
-    warm = due.warm[:count]  # the agent does not score what it has not seen a window of
+    """The windows that the agent would score: those behind a whole window of history."""
+    warm = np.flatnonzero(due.warm[:count])
     return Windows(
-        window=due.window[:count][warm],
-        device=due.device[:count][warm],
-        slot=due.slot[:count][warm],
-        coverage=due.coverage[:count][warm],
+        window=due.window[warm],
+        device=due.device[warm],
+        slot=due.slot[warm],
+        coverage=due.coverage[warm],
     )

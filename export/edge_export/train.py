@@ -36,7 +36,15 @@ from edge_export.split import Split, split
 from edge_export.to_torchscript import to_torchscript
 from edge_export.verify import OnnxModel, TorchModel, verify
 
-__all__ = ["FILES", "Plan", "answers", "assemble", "new_model", "train_bundle"]
+__all__ = [
+    "FILES",
+    "Plan",
+    "answers",
+    "assemble",
+    "new_model",
+    "train_bundle",
+    "unexplained",
+]
 
 log = logging.getLogger(__name__)
 Floats = NDArray[np.float32]

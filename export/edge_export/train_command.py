@@ -15,7 +15,7 @@ from edge_export.families.lstm_ae import Config
 from edge_export.sources import healthy
 from edge_export.train import Plan, train_bundle
 
-__all__ = ["PRESETS", "register"]
+__all__ = ["PRESETS", "register", "run"]
 
 PRESETS = {
     "published": Config(),  # the compressor-aware autoencoder's sizes

@@ -36,6 +36,7 @@ __all__ = [
     "lift",
     "load",
     "lower",
+    "register_bytes",
     "reverse",
     "store",
     "sub",

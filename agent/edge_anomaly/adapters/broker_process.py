@@ -11,6 +11,8 @@ import threading
 
 import iotcore
 
+__all__ = ["main"]
+
 
 def main(config: str) -> None:
     """Serve until terminated; a first line on standard output says that the ports are free.

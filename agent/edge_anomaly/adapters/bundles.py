@@ -54,4 +54,7 @@ def load_model(bundle: Bundle, folder: Path, runtime: str = ONNX) -> Model:
         check_golden(bundle, model)
     except BundleError as exc:
         raise BundleError(f"{folder}/{exc}") from exc
+    except Exception as exc:
+        # The runtimes and numpy have no common base for inputs or constants that do not fit.
+        raise BundleError(f"{where}: it cannot answer its golden inputs: {exc}") from exc
     return model

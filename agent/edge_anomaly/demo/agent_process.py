@@ -6,6 +6,8 @@ import sys
 import threading
 from importlib import import_module
 
+__all__ = ["main"]
+
 
 def main(config: str) -> int:
     """Run the agent; exit status as the command's."""

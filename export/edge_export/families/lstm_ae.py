@@ -26,7 +26,15 @@ from torch import Tensor, nn
 
 from edge_export.recordings import Windows
 
-__all__ = ["Config", "Encoder", "Head", "LstmAe", "Scaler", "train"]
+__all__ = [
+    "Config",
+    "Encoder",
+    "Head",
+    "LstmAe",
+    "Scaler",
+    "held_out_loss",
+    "train",
+]
 
 log = logging.getLogger(__name__)
 
