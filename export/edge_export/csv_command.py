@@ -12,7 +12,7 @@ import shtab
 from edge_export import asd
 from edge_export.recordings import Recording
 
-__all__ = ["register"]
+__all__ = ["register", "run"]
 
 EXAMPLES = """examples:
   edge-export csv --data asd --half test --out recordings/
