@@ -86,12 +86,15 @@ class Core:
         owner = f"{config.site}/{config.agent}"
         self._watch: dict[str, Monitor] = {}
         self._alarms: dict[str, Alarm] = {}
-        for monitor in monitors:
+        for index, monitor in enumerate(monitors):
             for device in monitor.devices:
                 if monitor.row(device) is None:
                     continue
                 if device in self._watch:
-                    raise ConfigError(f"models: device {device!r} is watched by two models")
+                    raise ConfigError(
+                        f"device {device!r} is watched by another model too",
+                        ("models", index, "devices"),
+                    )
                 self._watch[device] = monitor
                 self._alarms[device] = Alarm(device, monitor.bundle, config.alarms, owner)
         self._told: set[str] = set()  # devices whose state has been published

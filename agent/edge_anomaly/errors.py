@@ -8,6 +8,8 @@ AgentError
 └── PayloadError    one message is wrong; it is counted and the rest carries on
 """
 
+from collections.abc import Sequence
+
 __all__ = [
     "AgentError",
     "BrokerError",
@@ -23,7 +25,15 @@ class AgentError(Exception):
 
 
 class ConfigError(AgentError):
-    """The configuration cannot be used; the text names file, line and key."""
+    """The configuration cannot be used; the text names file, line and key.
+
+    Attributes:
+        key: Where in the file, as far as the text does not say it yet.
+    """
+
+    def __init__(self, detail: str, key: Sequence[str | int] = ()) -> None:
+        super().__init__(detail)
+        self.key = tuple(key)
 
 
 class BundleError(AgentError):

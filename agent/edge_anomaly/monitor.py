@@ -69,13 +69,16 @@ class Monitor:
         self._rows = {d: row for row, d in enumerate(self.devices) if watch.watches(d)}
         if not self._rows:
             raise ConfigError(
-                f"models: {watch.devices} names no device of {watch.bundle}, "
-                f"which knows {', '.join(self.devices[:20])}"
+                f"{watch.devices} names no device of {watch.bundle}, "
+                f"which knows {', '.join(self.devices[:20])}",
+                ("models", "devices"),
             )
         columns = {name: column for column, name in enumerate(self.signals)}
         for here, there in watch.signals.items():
             if there not in columns:
-                raise ConfigError(f"models: signals: {watch.bundle} has no signal {there!r}")
+                raise ConfigError(
+                    f"{watch.bundle} has no signal {there!r}", ("models", "signals", here)
+                )
             columns[here] = columns[there]
         self._columns = columns
         size = len(self.devices)
@@ -83,8 +86,9 @@ class Monitor:
         cells = (lateness // manifest.period_ns + 2) * size * len(self.signals)
         if cells > OPEN_CELLS:
             raise ConfigError(
-                f"inputs: a lateness of {lateness / 1e9:g} s keeps {cells} readings of "
-                f"{watch.bundle} waiting; at most {OPEN_CELLS} fit"
+                f"a lateness of {lateness / 1e9:g} s keeps {cells} readings of "
+                f"{watch.bundle} waiting; at most {OPEN_CELLS} fit",
+                ("inputs", max(range(len(inputs)), key=lambda i: inputs[i].lateness), "lateness"),
             )
         self._grid = new_grid(
             bundle.calibration["fill"].astype(np.float32),

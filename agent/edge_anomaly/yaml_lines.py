@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import yaml
 
-__all__ = ["Lines"]
+__all__ = ["Lines", "written"]
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*?)`)?$", re.DOTALL)
 _FIELD = re.compile(r"(?:unknown|required) field `(?P<name>[^`]+)`")
@@ -47,12 +47,16 @@ class Lines:
         field = _FIELD.search(what)
         if field:
             path.append(field["name"])
-        key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
-        return self.line(path), key or "file", what
+        return self.line(path), written(path) or "file", what
 
     def repeated(self) -> Iterator[tuple[int, str]]:
         """Line and name of every key that its mapping already has."""
         yield from _repeated(self._root)
+
+
+def written(path: Sequence[str | int]) -> str:
+    """A path as a person writes it: models[0].devices."""
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
 
 
 def _repeated(node: yaml.Node | None) -> Iterator[tuple[int, str]]:

@@ -86,7 +86,7 @@ def test_a_sound_config_is_all_right(plant: Path, capsys: pytest.CaptureFixture[
         ("site: north", "site: é", "plant.yaml: not UTF-8 text"),
         ("lateness: 0s", "lateness: 0", "plant.yaml:7: inputs[0].lateness: expected a dur"),
         ("bundle: small", "bundle: gone", "gone: no such bundle"),
-        ('["c*"]', '["x*"]', "plant.yaml: models: ['x*'] names no device of small"),
+        ('["c*"]', '["x*"]', ": models[0].devices: ['x*'] names no device of small"),
         (
             'broker: {url: "embedded:"}',
             'broker: {url: "mqtt://h", password: {env: NOT_SET_HERE}}',

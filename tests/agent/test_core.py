@@ -275,7 +275,7 @@ def test_messages_in_batches_of_any_size_give_the_same_scores(size: int) -> None
 def test_two_models_may_not_watch_one_device() -> None:
     rules = config()
     monitors = [agent(rules)[1], agent(rules)[1]]
-    with pytest.raises(ConfigError, match="device 'c-1' is watched by two models"):
+    with pytest.raises(ConfigError, match="device 'c-1' is watched by another"):
         Core(rules, monitors, version="1", config_sha256="")
 
 

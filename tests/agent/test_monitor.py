@@ -174,7 +174,7 @@ def test_a_signal_has_its_name_of_the_plant_and_of_the_model() -> None:
     ("old", "new", "complaint"),
     [
         ('["c*"]', "[x-1]", r"\['x-1'\] names no device of small, which knows c-1, c/2"),
-        ('["c*"]', '["c*"]\n    signals: {a: b}', "signals: small has no signal 'b'"),
+        ('["c*"]', '["c*"]\n    signals: {a: b}', "small has no signal 'b'"),
         ("lateness: 0s", "lateness: 365d", r"a lateness of 3.1536e\+07 s keeps \d+ readings"),
     ],
 )

@@ -256,7 +256,8 @@ def test_refuses_patterns_that_meet_on_one_device(tmp_path: Path) -> None:
     second = f'  - bundle: {COMPRESSORS}\n    devices: ["*-2"]\n'
     config.write_text(config.read_text("utf-8") + second, "utf-8")
     line = refusal(config)
-    assert line == f"edge-agent: {config}: models: device 'c-2' is watched by two models"
+    where = f"edge-agent: {config}:15: models[1].devices: "
+    assert line == f"{where}device 'c-2' is watched by another model too"
 
 
 def test_waits_for_a_broker_that_is_not_there_yet_and_still_stops(
