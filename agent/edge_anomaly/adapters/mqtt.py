@@ -6,10 +6,8 @@ broker, which is told how much may be on its way (receive maximum), not in our m
 """
 
 import logging
-import socket
 import time
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
@@ -19,7 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge_anomaly.adapters.mqtt_tap import TapClient
+from edge_anomaly.adapters.mqtt_tap import TapClient, send_at_once
 from edge_anomaly.config import Broker, Tls
 from edge_anomaly.errors import BrokerError
 from edge_anomaly.values import Message, Publish
@@ -35,12 +33,6 @@ BACKOFF_S = (0.5, 30.0)  # first and longest pause between attempts to connect
 STEADY_S = 10.0  # a connection that lasted this long was no failed attempt
 FIGHT = 3  # connections in a row that did not: somebody ends them
 SESSION_TAKEN_OVER = 0x8E  # MQTT 5, 3.14.2.1
-
-
-class _Descriptor(Protocol):
-    """A socket, or paho's wrapping of one."""
-
-    def fileno(self) -> int: ...
 
 
 class MqttLink:
@@ -166,7 +158,7 @@ class MqttLink:
             clean_start=False,
             properties=properties,
         )
-        client.on_socket_open = lambda _client, _data, sock: _send_at_once(sock)
+        client.on_socket_open = lambda _client, _data, sock: send_at_once(sock)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
@@ -231,13 +223,3 @@ class MqttLink:
                 "%d connections in a row were ended at once: does another client use the id %r?",
                 self._short, self._client_id,
             )  # fmt: skip
-
-
-def _send_at_once(sock: _Descriptor) -> None:
-    """Turn Nagle's algorithm off.
-
-    With it an alarm waits behind an acknowledgement of ours until the broker's kernel has
-    confirmed that, which it puts off for 40 ms.
-    """
-    with socket.fromfd(sock.fileno(), socket.AF_INET, socket.SOCK_STREAM) as same:
-        same.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

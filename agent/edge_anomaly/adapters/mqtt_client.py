@@ -10,6 +10,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge_anomaly.adapters.mqtt_tap import send_at_once
 from edge_anomaly.errors import BrokerError
 
 __all__ = ["OnMessage", "PlainClient"]
@@ -55,6 +56,7 @@ class PlainClient:
         self._last: paho.MQTTMessageInfo | None = None
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.max_inflight_messages = INFLIGHT
+        self._client.on_socket_open = lambda _client, _data, sock: send_at_once(sock)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         if on_message is not None:
