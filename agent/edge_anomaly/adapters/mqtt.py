@@ -3,9 +3,6 @@
 Without threads: whoever drives the agent calls `poll`, which is also where packets are
 sent, pings go out and a lost connection is mended. A backlog therefore waits at the
 broker, which is told how much may be on its way (receive maximum), not in our memory.
-
-Room for a faster way in: the `on_message` callback is all that is known of PUBLISH
-packets, so a tap that takes them off paho's socket in bulk replaces it and nothing else.
 """
 
 import logging
@@ -20,6 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge_anomaly.adapters.mqtt_tap import TapClient, send_at_once
 from edge_anomaly.config import Broker, Tls
 from edge_anomaly.errors import BrokerError
 from edge_anomaly.values import Message, Publish
@@ -54,7 +52,6 @@ class MqttLink:
         self._broker = broker
         self._client_id = client_id
         self._subscriptions = subscriptions
-        self._inbox: list[paho.MQTTMessage] = []
         self._asked: dict[int, str] = {}  # packet id: topic filter that awaits its SUBACK
         self._refused: str | None = None
         self._pause_s = BACKOFF_S[0]
@@ -72,21 +69,21 @@ class MqttLink:
         """
         if self._client.socket() is None and not self._connect(timeout_s):
             return []
+        inbox = self._client.inbox
         self._client.loop(timeout_s)
-        while self._inbox and len(self._inbox) < BATCH:
-            before = len(self._inbox)
+        while inbox and len(inbox) < BATCH:
+            before = len(inbox)
             self._client.loop_read()
-            if len(self._inbox) == before:
+            if len(inbox) == before:
                 break
         if self._refused:
             raise BrokerError(self._refused)
-        return [Message(message.topic, bytes(message.payload)) for message in self._inbox]
+        return inbox.copy()
 
     def acknowledge(self) -> None:
         """Tell the broker that what the last `poll` gave need not be kept."""
-        for message in self._inbox:
-            self._client.ack(message.mid, message.qos)
-        self._inbox.clear()
+        self._client.acknowledge(self._client.unacknowledged)
+        self._forget()
 
     def publish(self, items: Iterable[Publish]) -> None:
         """Send; QoS 1 waits for a connection where there is none, QoS 0 is lost then."""
@@ -117,7 +114,7 @@ class MqttLink:
         if wait_s > 0:
             time.sleep(min(wait_s, timeout_s))
             return False
-        self._inbox.clear()  # the broker delivers again what was not acknowledged
+        self._forget()  # the broker delivers again what was not acknowledged
         self._next_attempt = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, BACKOFF_S[1])
         try:
@@ -130,14 +127,17 @@ class MqttLink:
             return False
         return True
 
-    def _make_client(self, password: str | None, will: Publish) -> paho.Client:
+    def _forget(self) -> None:
+        self._client.inbox.clear()
+        self._client.unacknowledged.clear()
+
+    def _make_client(self, password: str | None, will: Publish) -> TapClient:
         broker, url = self._broker, urlsplit(self._broker.url)
-        client = paho.Client(
+        client = TapClient(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             protocol=MQTTProtocolVersion.MQTTv5,
             transport="websockets" if url.scheme in {"ws", "wss"} else "tcp",
-            manual_ack=True,
         )
         if url.scheme in {"ws", "wss"}:
             client.ws_set_options(path=url.path or "/mqtt")
@@ -158,10 +158,10 @@ class MqttLink:
             clean_start=False,
             properties=properties,
         )
+        client.on_socket_open = lambda _client, _data, sock: send_at_once(sock)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
-        client.on_message = lambda _client, _data, message: self._inbox.append(message)
         return client
 
     def _on_connect(

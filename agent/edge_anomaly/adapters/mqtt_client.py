@@ -10,6 +10,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge_anomaly.adapters.mqtt_tap import send_at_once
 from edge_anomaly.errors import BrokerError
 
 __all__ = ["OnMessage", "PlainClient"]
@@ -58,6 +59,7 @@ class PlainClient:
         self._acknowledged = threading.Condition()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.max_inflight_messages = INFLIGHT
+        self._client.on_socket_open = lambda _client, _data, sock: send_at_once(sock)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_publish = self._on_publish
