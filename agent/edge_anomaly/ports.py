@@ -43,6 +43,11 @@ class Link(Protocol):
         """How many have been made so far."""
         ...
 
+    @property
+    def connected(self) -> bool:
+        """Whether the broker can reach us now."""
+        ...
+
     def poll(self, timeout_s: float) -> list[Message]:
         """Messages that have arrived; waits for the first up to `timeout_s`."""
         ...

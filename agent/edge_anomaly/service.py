@@ -31,6 +31,8 @@ def serve(core: Core, link: Link, clock: Callable[[], int], stopping: Callable[[
             link.publish(core.connected(now_ns))
         if messages:
             link.publish(core.receive(messages, now_ns))
-        link.publish(core.tick(now_ns))
+        if link.connected:
+            # While we are away nobody is silent: what waits at the broker is not late.
+            link.publish(core.tick(now_ns))
         link.acknowledge()
     link.close(core.stopped(clock()))

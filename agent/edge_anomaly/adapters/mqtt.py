@@ -61,6 +61,11 @@ class MqttLink:
         self._host, self._port = broker.address
         self._client = self._make_client(password, will)
 
+    @property
+    def connected(self) -> bool:
+        """Whether the broker can reach us now."""
+        return self._client.is_connected()
+
     def poll(self, timeout_s: float) -> list[Message]:
         """Messages that have arrived, at most `BATCH`; waits for the first up to `timeout_s`.
 
