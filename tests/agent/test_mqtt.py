@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from brokers import Broker, eventually, free_port, make_mosquitto
-from peers import Peer, peer
+from paho.mqtt.packettypes import PacketTypes
+from peers import Peer, new_properties, peer
 
 from edge_anomaly.adapters.mqtt import MqttLink
 from edge_anomaly.config import Broker as Settings
@@ -158,6 +159,41 @@ def test_takes_a_payload_of_ten_megabytes_and_the_message_behind_it(broker: Brok
         connect(link)
         send(sender, huge)
         assert gather(link, 2) == huge
+
+
+def test_reads_the_payload_behind_properties_of_any_length(broker: Broker) -> None:
+    with linked(broker.url) as link, peer(broker.url, "sender") as sender:
+        connect(link)
+        for size in (1, 100, 127, 128, 5000):
+            properties = new_properties(PacketTypes.PUBLISH)
+            properties.UserProperty = ("origin", "x" * size)
+            sender.publish("plant/x", b"%d" % size, properties=properties)
+            assert gather(link, 1) == [Message("plant/x", b"%d" % size)]
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\x30\x05\x00\x02\xff\xfe\x00",  # a topic that is not UTF-8
+        b"\x30\x03\x00\x02x",  # ends within the topic
+        b"\x30\x04\x00\x01x\x80",  # ends within the length of the properties
+        b"\x30\x04\x00\x01x\x09",  # ends before them
+        b"\x34\x06\x00\x01x\x00\x01\x00",  # QoS 2, which nobody asked for
+    ],
+)
+def test_leaves_a_broker_that_sends_nonsense(
+    packet: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        linked(f"mqtt://127.0.0.1:{server.getsockname()[1]}", []) as link,
+    ):
+        link.poll(0)
+        with server.accept()[0] as stream:
+            stream.sendall(bytes([0x20, 3, 0, 0, 0]) + packet)
+            eventually(
+                lambda: link.poll(ROUND_S) == [] and bool(attempts(caplog, "lost: Protocol"))
+            )
 
 
 def test_says_which_subscription_the_broker_refuses(tmp_path: Path) -> None:
