@@ -8,28 +8,15 @@ of a recording gives the alarms of the live run.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-import msgspec
-
-from edge_anomaly.alarms import DIGITS, Alarm, span
+from edge_anomaly.alarms import Alarm
 from edge_anomaly.config import Config
 from edge_anomaly.errors import ConfigError, PayloadError
 from edge_anomaly.formats import Format
 from edge_anomaly.monitor import Judged, Monitor, Refused
+from edge_anomaly.outgoing import Outgoing
 from edge_anomaly.rejects import Rejects
-from edge_anomaly.topics import device_topic, read_topic, routes, subscriptions
-from edge_anomaly.values import (
-    ERROR_SCHEMA,
-    EVENT_SCHEMA,
-    INFO_SCHEMA,
-    SCORE_SCHEMA,
-    STATE_SCHEMA,
-    Event,
-    InputError,
-    Message,
-    Publish,
-    Score,
-    iso,
-)
+from edge_anomaly.topics import read_topic, routes, subscriptions
+from edge_anomaly.values import Event, Message, Publish, iso
 from edge_kernels import DUPLICATE, FUTURE, LATE
 
 __all__ = ["MAX_PAYLOAD", "Core"]
@@ -74,15 +61,13 @@ class Core:
         Raises:
             ConfigError: Two models watch one device.
         """
-        self._config = config
-        self._base = config.base
         self._monitors = monitors
         self._version = version
         self._config_sha256 = config_sha256
         self._routes = routes(config.inputs)
         self._feeds: dict[str, _Feed] = {}
         self._rejects = Rejects()
-        self._encode = msgspec.json.Encoder().encode
+        self._outgoing = Outgoing(config.base)
         owner = f"{config.site}/{config.agent}"
         self._watch: dict[str, Monitor] = {}
         self._alarms: dict[str, Alarm] = {}
@@ -112,7 +97,7 @@ class Core:
     @property
     def will(self) -> Publish:
         """What the broker shall say when the agent is gone without a word."""
-        return self._status("offline", None)
+        return self._outgoing.status("offline")
 
     def connected(self, now_ns: int) -> list[Publish]:
         """What every new connection begins with: all that is retained.
@@ -121,12 +106,16 @@ class Core:
         """
         for monitor in self._monitors:
             monitor.resume(now_ns)
-        states = [self._state(device) for device in sorted(self._told)]
-        return [self._status("online", now_ns), self._info(now_ns), *states]
+        say = self._outgoing
+        return [
+            say.status("online", now_ns),
+            say.info(self._monitors, self._version, self._config_sha256, now_ns),
+            *(say.state(self._alarms[device].state) for device in sorted(self._told)),
+        ]
 
     def stopped(self, now_ns: int) -> list[Publish]:
         """The last words of a clean stop."""
-        return [*self._errors(now_ns, everything=True), self._status("stopped", now_ns)]
+        return [*self._errors(now_ns, everything=True), self._outgoing.status("stopped", now_ns)]
 
     def receive(self, messages: Iterable[Message], arrived_ns: int) -> list[Publish]:
         """Take a batch of messages; bad ones are counted and disturb nothing else."""
@@ -219,71 +208,17 @@ class Core:
     def _publish(self, windows: Iterable[Judged | Refused], now_ns: int) -> list[Publish]:
         out = []
         for window, event in self.judged(windows, now_ns):
-            out.append(self._score(window))
+            out.append(self._outgoing.score(window))
             if event is not None:
-                out.append(Publish(f"{self._base}/event", self._encode(event)))
+                out.append(self._outgoing.event(event))
             if event is not None or (window.score is not None and window.device not in self._told):
                 self._told.add(window.device)
-                out.append(self._state(window.device))
+                out.append(self._outgoing.state(self._alarms[window.device].state))
         return out
-
-    def _score(self, window: Judged) -> Publish:
-        score = Score(
-            device=window.device,
-            ts=iso(window.end_ns),
-            ts_ms=window.end_ns // 1_000_000,
-            score=None if window.score is None else float(f"{window.score:.{DIGITS}g}"),
-            threshold=float(f"{window.threshold:.{DIGITS}g}"),
-            warm=window.warm,
-            coverage=round(window.coverage, 4),
-            window=span(window),
-        )
-        topic = device_topic(self._base, window.device, "score")
-        return Publish(topic, self._encode(score), qos=0)
-
-    def _state(self, device: str) -> Publish:
-        topic = device_topic(self._base, device, "state")
-        return Publish(topic, self._encode(self._alarms[device].state), retain=True)
-
-    def _status(self, state: str, now_ns: int | None) -> Publish:
-        body = {"state": state} if now_ns is None else {"state": state, "ts": iso(now_ns)}
-        return Publish(f"{self._base}/status", self._encode(body), retain=True)
-
-    def _info(self, now_ns: int) -> Publish:
-        body = {
-            "schema": INFO_SCHEMA,
-            "ts": iso(now_ns),
-            "version": self._version,
-            "schemas": [EVENT_SCHEMA, STATE_SCHEMA, SCORE_SCHEMA, ERROR_SCHEMA],
-            "config_sha256": self._config_sha256,
-            "models": [
-                {
-                    "name": monitor.bundle.manifest.name,
-                    "version": monitor.bundle.manifest.version,
-                    "family": monitor.bundle.manifest.family,
-                    "sha256": monitor.bundle.sha256,
-                    "provider": monitor.model.provider,
-                    "devices": [d for d in monitor.devices if monitor.row(d) is not None],
-                    "signals": monitor.signals,
-                }
-                for monitor in self._monitors
-            ],
-        }
-        return Publish(f"{self._base}/info", self._encode(body), retain=True)
 
     def _errors(self, now_ns: int, *, everything: bool = False) -> list[Publish]:
         out = []
         for reject in self._rejects.due(now_ns, everything=everything):
-            error = InputError(
-                ts=iso(now_ns),
-                code=reject.code,
-                count=reject.count,
-                total=reject.total,
-                topic=reject.topic,
-                device=reject.device,
-                detail=reject.detail,
-                sample=reject.sample,
-            )
+            out.append(self._outgoing.error(reject, now_ns))
             self._rejects.said(reject, now_ns)
-            out.append(Publish(f"{self._base}/error", self._encode(error)))
         return out

@@ -15,7 +15,7 @@ from paho.mqtt.enums import MessageType, MQTTErrorCode
 
 from edge_anomaly.values import Message
 
-__all__ = ["TapClient", "send_at_once"]
+__all__ = ["Descriptor", "TapClient", "send_at_once"]
 
 
 class Descriptor(Protocol):

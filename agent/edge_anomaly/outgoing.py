@@ -1,0 +1,100 @@
+"""What the agent says: the topics and payloads of everything it publishes."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from edge_anomaly.alarms import DIGITS, span
+from edge_anomaly.monitor import Judged, Monitor
+from edge_anomaly.rejects import Reject
+from edge_anomaly.topics import device_topic
+from edge_anomaly.values import (
+    ERROR_SCHEMA,
+    EVENT_SCHEMA,
+    INFO_SCHEMA,
+    SCORE_SCHEMA,
+    STATE_SCHEMA,
+    Event,
+    InputError,
+    Publish,
+    Score,
+    State,
+    iso,
+)
+
+__all__ = ["Outgoing"]
+
+
+class Outgoing:
+    """Messages below one base topic, `edge-agent/v1/<site>/<agent>`."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+        self._encode = msgspec.json.Encoder().encode
+
+    def status(self, state: str, now_ns: int | None = None) -> Publish:
+        """The agent is `online`, `stopped` or `offline`; the will knows no time."""
+        body = {"state": state} if now_ns is None else {"state": state, "ts": iso(now_ns)}
+        return Publish(f"{self._base}/status", self._encode(body), retain=True)
+
+    def info(
+        self, monitors: Sequence[Monitor], version: str, config_sha256: str, now_ns: int
+    ) -> Publish:
+        """What runs here."""
+        body = {
+            "schema": INFO_SCHEMA,
+            "ts": iso(now_ns),
+            "version": version,
+            "schemas": [EVENT_SCHEMA, STATE_SCHEMA, SCORE_SCHEMA, ERROR_SCHEMA],
+            "config_sha256": config_sha256,
+            "models": [
+                {
+                    "name": monitor.bundle.manifest.name,
+                    "version": monitor.bundle.manifest.version,
+                    "family": monitor.bundle.manifest.family,
+                    "sha256": monitor.bundle.sha256,
+                    "provider": monitor.model.provider,
+                    "devices": [d for d in monitor.devices if monitor.row(d) is not None],
+                    "signals": monitor.signals,
+                }
+                for monitor in monitors
+            ],
+        }
+        return Publish(f"{self._base}/info", self._encode(body), retain=True)
+
+    def event(self, event: Event) -> Publish:
+        """An alarm transition."""
+        return Publish(f"{self._base}/event", self._encode(event))
+
+    def state(self, state: State) -> Publish:
+        """Where a device stands."""
+        topic = device_topic(self._base, state.device, "state")
+        return Publish(topic, self._encode(state), retain=True)
+
+    def score(self, window: Judged) -> Publish:
+        """One window."""
+        score = Score(
+            device=window.device,
+            ts=iso(window.end_ns),
+            ts_ms=window.end_ns // 1_000_000,
+            score=None if window.score is None else float(f"{window.score:.{DIGITS}g}"),
+            threshold=float(f"{window.threshold:.{DIGITS}g}"),
+            warm=window.warm,
+            coverage=round(window.coverage, 4),
+            window=span(window),
+        )
+        return Publish(device_topic(self._base, window.device, "score"), self._encode(score), qos=0)
+
+    def error(self, reject: Reject, now_ns: int) -> Publish:
+        """Input that could not be used."""
+        error = InputError(
+            ts=iso(now_ns),
+            code=reject.code,
+            count=reject.count,
+            total=reject.total,
+            topic=reject.topic,
+            device=reject.device,
+            detail=reject.detail,
+            sample=reject.sample,
+        )
+        return Publish(f"{self._base}/error", self._encode(error))
