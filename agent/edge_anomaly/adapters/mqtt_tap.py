@@ -1,8 +1,8 @@
 """paho's client with a shorter way for what comes by the thousand: PUBLISH and PUBACK.
 
 Of each incoming message paho builds an object with a lock and a table of all properties
-that MQTT knows, and it sends each acknowledgement by itself: 77 of the 101 us that a
-reading cost the agent. Here a message is its topic and payload, and a batch is
+that MQTT knows, and it sends each acknowledgement by itself: 72 of the 101 us that a
+reading at QoS 1 cost the agent. Here a message is its topic and payload, and a batch is
 acknowledged in one write. All else (connecting, keep-alive, sending) is paho's.
 """
 
