@@ -1,13 +1,17 @@
-"""What the demo's bundle finds on the simulated compressors: `python bench/plant_accuracy.py`.
+"""What the demo's bundle finds on the simulated compressors: bench/results/plant.md.
 
 No broker: windows straight from the plant, the agent's own scorer and hysteresis.
 """
 
 import argparse
+import io
+import platform
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -20,12 +24,20 @@ from edge_anomaly.plants import PERIOD_S, Compressors, Fault, Kind, random_fault
 from edge_anomaly.plants.compressors import DAY
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer
+from edge_export import provenance
 from edge_export.demo_bundle import OUT
 from edge_export.package import read_bundle
 from edge_export.verify import load
 
 __all__ = ["Raised", "alarms", "open_demo", "ratios"]
 
+TABLE = Path(__file__).parent / "results" / "plant.md"
+HEAD = """\
+# What the demo's bundle finds on the simulated compressors
+
+Made by `python bench/plant_accuracy.py`: windows straight from the plant through the agent's own
+scorer and hysteresis. A slot is a minute of the plant.
+"""
 RUN = 600  # slots of a run with faults: a minute of the demo
 TAIL = 30  # slots after a fault in which an alarm still belongs to it
 
@@ -88,21 +100,21 @@ def belongs(alarm: Raised, fault: Fault) -> bool:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Print the table."""
+    """Write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=40, help="runs with faults (%(default)s)")
-    parser.add_argument("--days", type=int, default=10, help="healthy days (%(default)s)")
-    parser.add_argument("--first", type=int, default=200, help="first seed (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=60, help="runs with faults (%(default)s)")
+    parser.add_argument("--days", type=int, default=20, help="healthy days (%(default)s)")
+    parser.add_argument("--first", type=int, default=1000, help="first seed (%(default)s)")
     args = parser.parse_args(words)
     bundle, model = open_demo()
-    out = sys.stdout
+    out = io.StringIO()
     seeds = range(args.first, args.first + args.seeds)
     cries = [alarms(bundle, model, Compressors(s), DAY) for s in seeds[: args.days]]
     cold = sum(alarm.slot < bundle.window + TAIL for day in cries for alarm in day)
     total = sum(map(len, cries))
     out.write(
-        f"healthy: {total} alarms in {len(cries) * len(Compressors.devices)} device-days, "
-        f"{cold} of them in the first {TAIL} windows after the start\n"
+        f"Healthy: {total} alarms in {len(cries) * len(Compressors.devices)} device-days, "
+        f"{cold} of them in the first {TAIL} windows after the start.\n\n"
     )
     found: dict[Kind, list[tuple[Fault, list[Raised]]]] = defaultdict(list)
     false = 0
@@ -112,10 +124,20 @@ def main(words: Sequence[str] | None = None) -> int:
         false += sum(not any(belongs(alarm, fault) for fault in faults) for alarm in raised)
         for fault in faults:
             found[fault.kind].append((fault, [a for a in raised if belongs(a, fault)]))
-    out.write(f"{'fault':22} alarmed   median delay   first signal is a cause\n")
+    out.write(
+        "| fault | alarmed | median delay | first signal is a cause |\n|---|---:|---:|---:|\n"
+    )
     for kind in Kind:
         out.write(_row(kind, found[kind]))
-    out.write(f"false alarms: {false} in {len(seeds)} runs of {RUN} slots\n")
+    out.write(f"\nFalse alarms beside the faults: {false} in {len(seeds)} runs of {RUN} slots.\n")
+    about = ", ".join(f"{name} {version}" for name, version in provenance.versions().items())
+    TABLE.write_text(
+        f"{HEAD}\nSeeds {seeds[0]} to {seeds[-1]}, of which the bundle saw none; "
+        f"{datetime.now(UTC):%Y-%m-%d}; commit {provenance.commit()[:12]}; {platform.machine()}; "
+        f"{about}\n\n{out.getvalue()}",
+        "utf-8",
+    )
+    sys.stdout.write(out.getvalue())
     return 0
 
 
@@ -124,10 +146,10 @@ def _row(kind: Kind, cases: Iterable[tuple[Fault, list[Raised]]]) -> str:
     hits = [(fault, min(raised, key=lambda a: a.slot)) for fault, raised in cases if raised]
     share = f"{len(hits)}/{len(cases)}"
     if not hits:
-        return f"{kind:22} {share:8}\n"
+        return f"| {kind} | {share} | | |\n"
     delay = median(alarm.slot - fault.start for fault, alarm in hits) * PERIOD_S / 60
     blamed = sum(alarm.signal in fault.signals for fault, alarm in hits) / len(hits)
-    return f"{kind:22} {share:8}  {delay:5.0f} min      {blamed:4.0%}\n"
+    return f"| {kind} | {share} | {delay:.0f} min | {blamed:.0%} |\n"
 
 
 if __name__ == "__main__":
