@@ -32,7 +32,7 @@ tables: $(VENV)/.dev  ## write every table of bench/results again (an hour; a qu
 	$(BIN)/python bench/lstm_ae_table.py
 	$(BIN)/python bench/gateway_table.py
 	$(BIN)/python bench/kernel_table.py
-	$(BIN)/python bench/accuracy/servers.py
+	$(BIN)/python bench/servers_accuracy.py
 	$(BIN)/python bench/plant_accuracy.py
 
 $(VENV)/bin/python:

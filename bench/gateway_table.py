@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from gateway_run import Agent, Watcher, agent, config, faulty, messages, watching
-from lstm_ae_table import cpu
+from machine import cpu
 from numpy.typing import NDArray
 
 from edge_anomaly.adapters.broker import EmbeddedBroker

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from elastic import CASES, Case
 from limits import instruction_ns
+from machine import cpu
 
 from edge_kernels.lanes import REGISTER_BYTES
 
@@ -122,15 +123,6 @@ def machine() -> str:
         "limit is the arithmetic's vector instructions times what one takes here, "
         "measured in the same rounds. `at least` is the target."
     )
-
-
-def cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

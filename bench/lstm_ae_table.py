@@ -6,7 +6,6 @@ Contenders take turns within each round, so that whatever else the machine does 
 them; a cell is the median over rounds, a ratio the median of the rounds' ratios.
 """
 
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from lstm_ae_contenders import (
     contender,
     turns,
 )
+from machine import cpu
 from rich.console import Console
 from rich.progress import Progress
 
@@ -102,16 +102,6 @@ def table(rates: dict[tuple[str, int, int], list[float]]) -> str:
     goal = np.median(np.array(rates[SHIPPED, 100, 1]) / np.array(rates[PEER, 100, 1]))
     lines += ["", f"At batch 1 with 100 devices: {goal:.0f} times naive (target: 100)."]
     return "\n".join(lines) + "\n"
-
-
-def cpu() -> str:
-    """The processor's name, as far as the system tells."""
-    try:
-        text = Path("/proc/cpuinfo").read_text("utf-8")
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
-    return names[0] if names else platform.machine()
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ No broker: windows straight from the plant, the agent's own scorer and hysteresi
 
 import argparse
 import io
-import platform
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from machine import cpu
 from numpy.typing import NDArray
 
 from edge_anomaly.bundle import Bundle
@@ -133,7 +133,7 @@ def main(words: Sequence[str] | None = None) -> int:
     about = ", ".join(f"{name} {version}" for name, version in provenance.versions().items())
     TABLE.write_text(
         f"{HEAD}\nSeeds {seeds[0]} to {seeds[-1]}, of which the bundle saw none; "
-        f"{datetime.now(UTC):%Y-%m-%d}; commit {provenance.commit()[:12]}; {platform.machine()}; "
+        f"{datetime.now(UTC):%Y-%m-%d}; commit {provenance.commit()[:12]}; {cpu()}; "
         f"{about}\n\n{out.getvalue()}",
         "utf-8",
     )

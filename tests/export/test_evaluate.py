@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from accuracy import servers
+import servers_accuracy as servers
 from rich.console import Console
 
 from edge_anomaly.bundle import ONNX, Bundle, Threshold
@@ -327,7 +327,7 @@ def test_the_command_refuses_in_one_line(
 
 
 def test_the_shipped_servers_bundle_keeps_its_figures() -> None:
-    """A gate on two servers; the table of all eight is made by bench/accuracy/servers.py."""
+    """A gate on two servers; the table of all eight is made by bench/servers_accuracy.py."""
     folder = Path(__file__).parents[2] / "configs" / "bundles" / "servers"
     if not folder.exists():
         pytest.skip(f"{folder}: not built: edge-export train --data asd --out {folder}")

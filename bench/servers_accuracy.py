@@ -1,6 +1,6 @@
 """How well the shipped bundle does on the eight servers: bench/results/servers.md.
 
-    python bench/accuracy/servers.py
+    python bench/servers_accuracy.py
 
 Needs the Application Server Dataset; says where to get it when it is missing. The same
 figures, device by device and with all of them, come from
@@ -9,11 +9,12 @@ figures, device by device and with all of them, come from
 """
 
 import argparse
-import platform
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+from machine import cpu
 
 from edge_anomaly.bundle import ONNX
 from edge_anomaly.errors import AgentError
@@ -26,11 +27,11 @@ from edge_export.package import read_bundle
 from edge_export.provenance import commit
 from edge_export.verify import load
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 INTRODUCTION = """\
 # Accuracy on eight application servers
 
-Made by `python bench/accuracy/servers.py` from the test halves of the Application Server
+Made by `python bench/servers_accuracy.py` from the test halves of the Application Server
 Dataset (Li et al., InterFusion, KDD 2021): 15 days a server, 19 signals, 5 minutes. Every
 detector learns from the first 80 % of the training half and is calibrated on the rest; no label
 decides anything but the figures. All but the Isolation Forest, random and always go through the
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{exc}\n")
         return 2
     basis = about(bundle, found.setting) | {
-        "made": f"{datetime.now(UTC):%Y-%m-%d}, commit {_commit()}, {_machine()}"
+        "made": f"{datetime.now(UTC):%Y-%m-%d}, commit {_commit()}, {cpu()}"
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(report(found, basis), "utf-8")
@@ -116,15 +117,6 @@ def _by_device(found: Evaluation, metric: str) -> str:
 def _commit() -> str:
     name, changed, _ = commit().partition("-dirty")
     return name[:12] + changed
-
-
-def _machine() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 class _Raw(argparse.RawDescriptionHelpFormatter):
