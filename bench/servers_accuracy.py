@@ -36,8 +36,9 @@ Dataset (Li et al., InterFusion, KDD 2021): 15 days a server, 19 signals, 5 minu
 detector learns from the first 80 % of the training half and is calibrated on the rest; no label
 enters a model, a scaler or a threshold. The quantile of the thresholds and the learning rate
 were chosen by held-out alarm rate and loss, yet with earlier figures of this table in sight:
-take the comparison with the other rows, not the level, as the finding. All but the Isolation Forest, random and always go through the
-same score recipe, so that a row differs from another by its model alone."""
+take the comparison with the other rows, not the level, as the finding. All but the Isolation
+Forest, random and always go through the same score recipe, so that a row differs from another
+by its model alone."""
 READING = """\
 * AP and VUS-PR need no threshold. VUS-PR grows with its buffer, which stands in the heading.
 * Event recall, precision, false alarms a day, delay and alarm rate are those of the alarms that
