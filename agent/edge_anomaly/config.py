@@ -143,6 +143,8 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         fields = re.findall(r"\{(.*?)\}", self.topic)
         if sorted(fields) != sorted(set(fields) & {"device", "signal"}):
             raise ValueError("topic may hold {device} and {signal}, each once")
+        if self.topic.startswith("$share/"):
+            raise ValueError("a shared subscription would tear a device's windows between agents")
         for level in self.topic.split("/"):
             if ("+" in level and level != "+") or ("#" in level and level != "#"):
                 raise ValueError(f"a wildcard must stand alone between slashes: {level!r}")
