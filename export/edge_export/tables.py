@@ -92,7 +92,7 @@ def _table(path: Path) -> Any:  # noqa: ANN401 - pyarrow ships no types
         raise RecordingError(f"{path}: {exc}") from exc
 
 
-def _times(path: Path, table: Any, name: str, unit: str) -> NDArray[np.int64]:  # noqa: ANN401
+def _times(path: Path, table: Any, name: str, unit: str) -> NDArray[np.int64]:  # noqa: ANN401 - pyarrow is untyped
     column = table.column(name)
     if column.null_count:
         raise RecordingError(f"{path}: column {name!r} has empty cells")
@@ -109,7 +109,7 @@ def _times(path: Path, table: Any, name: str, unit: str) -> NDArray[np.int64]:  
     raise RecordingError(f"{path}: column {name!r} is {column.type}, neither ISO 8601 nor a number")
 
 
-def _numbers(path: Path, table: Any, name: str) -> NDArray[np.float32]:  # noqa: ANN401
+def _numbers(path: Path, table: Any, name: str) -> NDArray[np.float32]:  # noqa: ANN401 - pyarrow is untyped
     column = table.column(name).combine_chunks()
     if pa.types.is_null(column.type):
         return np.full(len(column), np.nan, np.float32)
@@ -124,7 +124,7 @@ def _numbers(path: Path, table: Any, name: str) -> NDArray[np.float32]:  # noqa:
     return out
 
 
-def _sample(column: Any) -> str:  # noqa: ANN401
+def _sample(column: Any) -> str:  # noqa: ANN401 - pyarrow is untyped
     """The first cell that is no number, for the error's text."""
     for row, cell in enumerate(column.to_pylist(), start=1):
         try:
@@ -134,7 +134,7 @@ def _sample(column: Any) -> str:  # noqa: ANN401
     return f"it holds {column.type}"
 
 
-def _devices(path: Path, table: Any) -> NDArray[np.str_]:  # noqa: ANN401
+def _devices(path: Path, table: Any) -> NDArray[np.str_]:  # noqa: ANN401 - pyarrow is untyped
     if "device" not in table.column_names:
         return np.full(table.num_rows, path.stem)
     column = table.column("device")

@@ -101,7 +101,7 @@ def _stamp(compiled: Path) -> bytes:
     [index] = compiled.glob("forest._total_lengths-*.nbi")
     with index.open("rb") as file:
         pickle.load(file)  # noqa: S301  # numba's version; we wrote it just now
-        stamp, _ = pickle.loads(file.read())  # noqa: S301
+        stamp, _ = pickle.loads(file.read())  # noqa: S301 - our own cache
     assert isinstance(stamp, bytes)
     return stamp
 

@@ -101,7 +101,7 @@ def _position(file: TextIO) -> int:
 def _read_parquet(path: Path, layout: Layout) -> Iterator[Block]:
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra, and heavy
-        import pyarrow.parquet as pq  # noqa: PLC0415
+        import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
     except ImportError as exc:
         raise RecordingError(
             f"{path}: Parquet needs pyarrow: pip install 'edge-anomaly-agent[parquet]'"
