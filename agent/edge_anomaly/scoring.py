@@ -103,7 +103,6 @@ class Scorer:
     """Scores windows with a bundle's graph and recipe; keeps each device's running values."""
 
     def __init__(self, bundle: Bundle, model: Model) -> None:
-        self._bundle = bundle
         self._model = model
         self._threshold = bundle.calibration["threshold"].astype(np.float32)
         self._scale = bundle.calibration["scale"].astype(np.float32)
