@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= --for 60s
+PLANT ?= compressors
 
 .PHONY: demo test lint bench servers-bundle demo-bundle tables clean
 
@@ -25,8 +26,8 @@ bench: $(VENV)/.dev  ## time bench/
 servers-bundle: $(VENV)/.dev  ## train the bundle of configs/servers.yaml again (needs the recordings)
 	$(BIN)/edge-export train --family lstm-ae --data asd --out configs/bundles/servers --no-torchscript
 
-demo-bundle: $(VENV)/.dev  ## train the bundle of the demo again
-	$(BIN)/python -m edge_export.demo_bundle
+demo-bundle: $(VENV)/.dev  ## train the demo's bundles again, or one: make demo-bundle PLANT=compressors
+	$(BIN)/python -m edge_export.demo_bundle $(PLANT)
 
 tables: $(VENV)/.dev  ## write every table of bench/results again (an hour; a quiet machine)
 	$(BIN)/python bench/lstm_ae_table.py

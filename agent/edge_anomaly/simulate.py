@@ -1,13 +1,13 @@
 """`edge-agent simulate`: a simulated plant on a broker, with its faults labelled.
 
-plant/<device>/<signal>    {"t": seconds since the epoch, "v": value}
+plant/<device>/...         readings, as the plant of `edge_anomaly.plants` says
 plant-labels/<device>      the fault that is there now, or that there is none; retained
 """
 
 import argparse
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Protocol
@@ -18,13 +18,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.config import Duration
-from edge_anomaly.plants import PERIOD_S, Compressors, Fault, random_faults
+from edge_anomaly.plants import PLANTS, START_S, Plant, Trouble
 from edge_anomaly.values import Publish
 
 __all__ = [
     "LABELS",
-    "READINGS",
-    "SPEED",
     "START_S",
     "Feed",
     "Label",
@@ -32,18 +30,16 @@ __all__ = [
     "Wire",
     "add_plant_options",
     "drive",
-    "faults_of",
+    "new_feed",
     "register",
     "run",
     "show",
+    "slots_of",
+    "speed_of",
 ]
 
-READINGS, LABELS = "plant", "plant-labels"
-SPEED = 600.0  # plant time over real time: a minute of the plant every tenth of a second
-# Faster than real, so it begins in the past: the agent refuses readings from the future.
-START_S = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
+LABELS = "plant-labels"
 FLUSH_S = 5.0
-MONTH_SLOTS = 30 * 24 * 60
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,34 +67,37 @@ class Wire(Protocol):
 class Feed:
     """A plant as messages, slot by slot; pure."""
 
-    def __init__(self, plant: Compressors, *, start_s: float = START_S) -> None:
-        self._plant = plant
-        self._start_s = start_s
-        self._topics = [
-            [f"{READINGS}/{device}/{signal}" for signal in plant.signals]
-            for device in plant.devices
-        ]
+    def __init__(self, plant: Plant, seed: int, faults: Sequence[Trouble] = ()) -> None:
+        """Begin at slot 0.
+
+        Args:
+            plant: Which one.
+            seed: Of all that is random in it.
+            faults: What breaks.
+        """
+        self.plant = plant
+        self.faults = tuple(faults)
+        self._run = plant.new(seed, faults)
         self.readings = 0  # so far
 
     def time_s(self, slot: int) -> float:
         """When a slot begins, seconds since the epoch."""
-        return self._start_s + slot * PERIOD_S
+        return self.plant.start_s + slot * self.plant.period_s
 
     def slot(self) -> list[Publish]:
         """Messages of the next slot: labels that change, then the readings."""
-        slots, values = self._plant.step(1)
+        slots, values = self._run.step(1)
         slot = int(slots[0])
-        t = self.time_s(slot)
+        t_s = self.time_s(slot)
         messages = list(self._labels(slot))
-        for topics, row in zip(self._topics, values[0].tolist(), strict=True):
-            for topic, value in zip(topics, row, strict=True):
-                messages.append(Publish(topic, b'{"t":%d,"v":%.6g}' % (t, value)))
-                self.readings += 1
+        for device, mine in zip(self.plant.devices, values[0], strict=True):
+            messages += self.plant.encode(device, t_s, mine)
+        self.readings += values.size
         return messages
 
     def _labels(self, slot: int) -> Iterator[Publish]:
-        for device in self._plant.devices:
-            mine = [fault for fault in self._plant.faults if fault.device == device]
+        for device in self.plant.devices:
+            mine = [fault for fault in self.faults if fault.device == device]
             for fault in mine:
                 if fault.end == slot:
                     yield self._label(Label(device=device, t=self.time_s(slot)))
@@ -110,7 +109,7 @@ class Feed:
                         Label(
                             device=device,
                             t=self.time_s(slot),
-                            kind=fault.kind.value,
+                            kind=str(fault.kind),
                             signals=fault.signals,
                             sentence=fault.sentence,
                         )
@@ -123,8 +122,9 @@ class Feed:
 class Pace:
     """Waits until a slot is due; what is late is sent at once, so the mean rate holds."""
 
-    def __init__(self, speed: float) -> None:
-        self._each = PERIOD_S / speed
+    def __init__(self, each_s: float) -> None:
+        """Begin now; a slot is due every `each_s` of real time."""
+        self._each = each_s
         self._began = time.monotonic()
 
     def wait(self, slot: int, stop: threading.Event) -> bool:
@@ -148,19 +148,31 @@ def drive(
         yield slot
 
 
-def faults_of(seed: int, *, until: int | None) -> tuple[Fault, ...]:
-    """The faults that a run shows; without an end, those of the first month."""
-    return tuple(random_faults(seed, Compressors.devices, until=until or MONTH_SLOTS))
+def slots_of(plant: Plant, args: argparse.Namespace) -> int | None:
+    """How many slots `--for` lasts, None without an end."""
+    if args.seconds is None:
+        return None
+    seconds: float = args.seconds
+    return max(1, round(seconds * speed_of(plant, args) / plant.period_s))
+
+
+def speed_of(plant: Plant, args: argparse.Namespace) -> float:
+    """Plant time over real time, as asked for or as usual for the plant."""
+    return plant.speed if args.speed is None else float(args.speed)
+
+
+def new_feed(plant: Plant, args: argparse.Namespace, *, faults: bool = True) -> Feed:
+    """The plant as the options say, with what breaks in it."""
+    until = slots_of(plant, args)
+    return Feed(plant, args.seed, plant.trouble(args.seed, until) if faults else ())
 
 
 def add_plant_options(parser: argparse.ArgumentParser) -> None:
     """Options that `simulate` and `demo` share."""
-    parser.add_argument("--seed", type=int, default=1, help="of weather, demand and faults")
+    parser.add_argument("--seed", type=int, default=1, help="of the plant's moods and faults")
+    usual = ", ".join(f"{plant.name} {plant.speed:g}" for plant in PLANTS.values())
     parser.add_argument(
-        "--speed",
-        type=_speed,
-        default=SPEED,
-        help="plant time over real time (default %(default)g: a minute each tenth of a second)",
+        "--speed", type=_speed, help=f"plant time over real time (default: {usual})"
     )
     parser.add_argument(
         "--for",
@@ -176,7 +188,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser(
         "simulate", help="publish a simulated plant with labelled faults to a broker"
     )
-    parser.add_argument("plant", choices=["compressors"], help="which plant")
+    parser.add_argument("plant", choices=list(PLANTS), help="which plant")
     parser.add_argument("--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT]")
     parser.add_argument(
         "--faults",
@@ -194,21 +206,19 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         BrokerError: There is no broker at that address.
     """
-    until = None if args.seconds is None else max(1, round(args.seconds * args.speed / PERIOD_S))
-    plant = Compressors(args.seed, faults_of(args.seed, until=until) if args.faults else ())
-    feed, stop = Feed(plant), threading.Event()
+    plant = PLANTS[args.plant]
+    until, each_s = slots_of(plant, args), plant.period_s / speed_of(plant, args)
+    feed, stop = new_feed(plant, args, faults=args.faults), threading.Event()
     with PlainClient(args.broker) as client:
         try:
-            show(
-                feed, plant.faults, drive(feed, client, Pace(args.speed), stop, until=until), until
-            )
+            show(feed, drive(feed, client, Pace(each_s), stop, until=until), until)
         except KeyboardInterrupt:
             stop.set()
     Console(stderr=True).print(f"{feed.readings} readings published", highlight=False)
     return 0
 
 
-def show(feed: Feed, faults: Iterable[Fault], slots: Iterable[int], until: int | None) -> None:
+def show(feed: Feed, slots: Iterable[int], until: int | None) -> None:
     """Progress on a terminal, one line a fault elsewhere, both on standard error."""
     console = Console(stderr=True)
     columns = ("{task.description}", "{task.fields[readings]} readings")
@@ -220,7 +230,7 @@ def show(feed: Feed, faults: Iterable[Fault], slots: Iterable[int], until: int |
         console=console,
         disable=not console.is_terminal,
     )
-    begins = {fault.start: fault for fault in faults}
+    begins = {fault.start: fault for fault in feed.faults}
     with bar:
         task: TaskID = bar.add_task("plant", total=until, readings=0)
         for slot in slots:

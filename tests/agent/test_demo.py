@@ -13,12 +13,12 @@ from edge_anomaly import cli
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.config import parse
-from edge_anomaly.demo.command import BUNDLE, configuration
+from edge_anomaly.demo.command import bundle_of, configuration
 from edge_anomaly.demo.gateway import AgentProcess
 from edge_anomaly.demo.screen import STARTING
 from edge_anomaly.demo.show import Show
 from edge_anomaly.errors import AgentError
-from edge_anomaly.plants import PERIOD_S, SIGNALS, Compressors, Fault, Kind
+from edge_anomaly.plants import COMPRESSORS, PERIOD_S, PLANTS, SIGNALS, Fault, Kind, Plant
 from edge_anomaly.simulate import Feed, Label
 from edge_anomaly.values import Event, ModelRef, Score, WindowSpan, iso
 
@@ -125,7 +125,7 @@ class StandIn:
 def new_show(*, terminal: bool = False) -> tuple[Show, io.StringIO]:
     file = io.StringIO()
     console = Console(file=file, width=120, height=40, force_terminal=terminal, color_system=None)
-    feed = Feed(Compressors(1, FAULTS))
+    feed = Feed(COMPRESSORS, 1, FAULTS)
     return Show(console, feed, speed=SPEED, seconds=None), file
 
 
@@ -191,11 +191,12 @@ def test_an_agent_that_ends_ends_the_demo_with_its_own_words() -> None:
         show.run(broker.url, BASE, StandIn(broker.url, dies_at=5), None)
 
 
-def test_its_configuration_is_one_that_the_agent_reads() -> None:
-    config = parse(configuration("mqtt://127.0.0.1:1883"))
-    assert config.base == "edge-agent/v1/demo/compressors"
-    assert config.models[0].bundle == str(BUNDLE)
-    assert all(config.models[0].watches(device) for device in Compressors.devices)
+@pytest.mark.parametrize("plant", PLANTS.values(), ids=list(PLANTS))
+def test_its_configuration_is_one_that_the_agent_reads(plant: Plant) -> None:
+    config = parse(configuration(plant, "mqtt://127.0.0.1:1883"))
+    assert config.base == f"edge-agent/v1/demo/{plant.name}"
+    assert config.models[0].bundle == str(bundle_of(plant))
+    assert all(config.models[0].watches(device) for device in plant.devices)
 
 
 def test_an_agent_process_that_cannot_start_says_why() -> None:

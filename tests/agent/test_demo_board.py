@@ -17,6 +17,7 @@ from edge_anomaly.demo.screen import (
     summary_table,
 )
 from edge_anomaly.demo.summary import summarise
+from edge_anomaly.plants import COMPRESSORS
 from edge_anomaly.simulate import Label
 from edge_anomaly.values import Event, ModelRef, Score, WindowSpan, iso
 
@@ -91,7 +92,7 @@ class Feeding:
 
 def shown(board: Board, counters: Counters | None = None) -> str:
     console = Console(file=io.StringIO(), width=130, height=40, color_system=None)
-    console.print(screen(board, counters or Counters(0, 1.0, 600.0)))
+    console.print(screen(board, counters or Counters(0, 1.0, 600.0), COMPRESSORS))
     file = console.file
     assert isinstance(file, io.StringIO)
     return file.getvalue()

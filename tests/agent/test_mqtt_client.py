@@ -6,7 +6,7 @@ from peers import peer
 
 from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.errors import BrokerError
-from edge_anomaly.plants import Compressors
+from edge_anomaly.plants import COMPRESSORS
 from edge_anomaly.simulate import Feed, Pace, drive
 
 
@@ -48,9 +48,9 @@ def test_subscribes_again_after_a_broker_restart(broker: Broker) -> None:
 
 
 def test_a_plant_outlives_its_broker(broker: Broker) -> None:
-    feed, stop, seen = Feed(Compressors(1)), threading.Event(), list[int]()
+    feed, stop, seen = Feed(COMPRESSORS, 1), threading.Event(), list[int]()
     with PlainClient(broker.url) as client:
-        slots = drive(feed, client, Pace(60 * 50), stop)
+        slots = drive(feed, client, Pace(1 / 50), stop)
         plant = threading.Thread(target=lambda: seen.extend(slots))
         plant.start()
         try:

@@ -15,8 +15,18 @@ from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.config import Input, Time
 from edge_anomaly.errors import BrokerError
 from edge_anomaly.formats import JsonFormat
-from edge_anomaly.plants import PERIOD_S, SIGNALS, Compressors, Fault, Kind
-from edge_anomaly.simulate import START_S, Feed, Label, Pace, drive
+from edge_anomaly.plants import (
+    COMPRESSORS,
+    PERIOD_S,
+    PLANTS,
+    SIGNALS,
+    START_S,
+    Compressors,
+    Fault,
+    Kind,
+    Plant,
+)
+from edge_anomaly.simulate import Feed, Label, Pace, drive
 from edge_anomaly.topics import read_topic, routes
 from edge_anomaly.values import Publish
 
@@ -53,7 +63,7 @@ def labels(messages: list[Publish]) -> list[tuple[str, Label]]:
 
 
 def test_sends_each_signal_of_each_machine_once_a_slot_with_the_plants_time() -> None:
-    feed = Feed(Compressors(1))
+    feed = Feed(COMPRESSORS, 1)
     for slot in range(3):
         sent = readings(feed.slot())
         assert len({message.topic for message in sent}) == len(sent) == 40
@@ -67,7 +77,7 @@ def test_the_agents_own_decoder_reads_back_the_plants_values(seed: int) -> None:
     spec = Input(topic="plant/{device}/{signal}", value="v", time=Time(path="t"))
     decode = JsonFormat(spec)
     _, values = Compressors(seed).step(1)
-    for topic, payload, *_ in readings(Feed(Compressors(seed)).slot()):
+    for topic, payload, *_ in readings(Feed(COMPRESSORS, seed).slot()):
         found = read_topic(routes([spec]), topic)
         assert found is not None
         _, device, signal = found
@@ -80,7 +90,7 @@ def test_the_agents_own_decoder_reads_back_the_plants_values(seed: int) -> None:
 
 
 def test_tells_when_a_fault_begins_and_ends() -> None:
-    feed = Feed(Compressors(1, [LEAK]))
+    feed = Feed(COMPRESSORS, 1, [LEAK])
     told = [labels(feed.slot()) for _ in range(8)]
     assert [label.kind for _, label in told[0]] == [None] * 4
     [(topic, begins)] = told[3]
@@ -98,7 +108,7 @@ def test_tells_when_a_fault_begins_and_ends() -> None:
 
 
 def test_labels_are_retained_for_those_who_come_later() -> None:
-    feed = Feed(Compressors(1, [LEAK]))
+    feed = Feed(COMPRESSORS, 1, [LEAK])
     sent = [message for _ in range(8) for message in feed.slot()]
     assert {message.topic.split("/")[0] for message in sent if message.retain} == {"plant-labels"}
     assert sum(message.retain for message in sent) == len(labels(sent)) == 6
@@ -106,14 +116,14 @@ def test_labels_are_retained_for_those_who_come_later() -> None:
 
 def test_ends_after_its_last_slot() -> None:
     wire = Paper()
-    slots = list(drive(Feed(Compressors(1)), wire, Pace(1e6), threading.Event(), until=5))
+    slots = list(drive(Feed(COMPRESSORS, 1), wire, Pace(6e-5), threading.Event(), until=5))
     assert slots == [0, 1, 2, 3, 4]
     assert len(readings(wire.sent)) == 200
 
 
 def test_stops_while_waiting_for_the_next_slot() -> None:
     stop = threading.Event()
-    slots = drive(Feed(Compressors(1)), Paper(), Pace(1e-3), stop)
+    slots = drive(Feed(COMPRESSORS, 1), Paper(), Pace(6e4), stop)
     assert next(slots) == 0
     threading.Timer(0.05, stop.set).start()
     assert list(slots) == []  # the next slot would be due in 17 hours
@@ -123,7 +133,7 @@ def test_does_not_run_ahead_of_a_broker_that_takes_nothing() -> None:
     wire, stop = Paper(takes=False), threading.Event()
     seen: list[int] = []
     driver = threading.Thread(
-        target=lambda: seen.extend(drive(Feed(Compressors(1)), wire, Pace(1e6), stop))
+        target=lambda: seen.extend(drive(Feed(COMPRESSORS, 1), wire, Pace(6e-5), stop))
     )
     driver.start()
     assert wire.asked.wait(10)
@@ -136,9 +146,20 @@ def test_does_not_run_ahead_of_a_broker_that_takes_nothing() -> None:
     assert seen == []
 
 
-def test_begins_where_no_reading_is_from_the_future() -> None:
-    week_s = 7 * 86400
-    assert START_S + week_s < datetime.now(UTC).timestamp()
+@pytest.mark.parametrize("plant", PLANTS.values(), ids=list(PLANTS))
+def test_begins_where_no_reading_is_from_the_future(plant: Plant) -> None:
+    hour_s = plant.speed * 3600
+    assert plant.start_s + hour_s < datetime.now(UTC).timestamp()
+
+
+@pytest.mark.parametrize("plant", PLANTS.values(), ids=list(PLANTS))
+def test_the_same_seed_sends_the_same_messages(plant: Plant) -> None:
+    faults = plant.trouble(7, None)
+    one, two = Feed(plant, 7, faults), Feed(plant, 7, faults)
+    sent = [one.slot() for _ in range(3)]
+    assert sent == [two.slot() for _ in range(3)]
+    assert sent != [Feed(plant, 8, faults).slot() for _ in range(3)]
+    assert one.readings > 0
 
 
 def test_the_command_publishes_to_a_broker_until_its_time_is_up() -> None:

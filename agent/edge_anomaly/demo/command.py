@@ -13,13 +13,13 @@ import edge_anomaly.plants
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.demo.gateway import AgentProcess
 from edge_anomaly.demo.show import Show
-from edge_anomaly.plants import PERIOD_S, Compressors
-from edge_anomaly.simulate import READINGS, Feed, add_plant_options, faults_of
+from edge_anomaly.plants import PLANTS, Plant
+from edge_anomaly.simulate import add_plant_options, new_feed, slots_of, speed_of
 
-__all__ = ["BUNDLE", "configuration", "register", "run"]
+__all__ = ["bundle_of", "configuration", "register", "run"]
 
-BUNDLE = Path(edge_anomaly.plants.__file__).parent / "bundles" / "compressors"
-SITE, AGENT = "demo", "compressors"
+BUNDLES = Path(edge_anomaly.plants.__file__).parent / "bundles"
+SITE = "demo"
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,26 +27,31 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser(
         "demo", help="a simulated plant, a broker and the agent, with a screen that shows them"
     )
+    parser.add_argument(
+        "--plant", choices=list(PLANTS), default="compressors", help="default: %(default)s"
+    )
     add_plant_options(parser)
     parser.set_defaults(run=run)
 
 
-def configuration(url: str) -> str:
-    """The demo's plant.yaml."""
-    return f"""\
-site: {SITE}
-agent: {AGENT}
-broker: {{url: "{url}"}}
-inputs:
-  - topic: {READINGS}/{{device}}/{{signal}}
-    format: json
-    value: v
-    time: {{path: t, unit: s}}
-    max_gap: 3min
-models:
-  - bundle: {json.dumps(str(BUNDLE))}
-    devices: ["c-*"]
-"""
+def bundle_of(plant: Plant) -> Path:
+    """The bundle that ships for a plant."""
+    return BUNDLES / plant.name
+
+
+def configuration(plant: Plant, url: str) -> str:
+    """The demo's plant.yaml; JSON is YAML."""
+    return json.dumps(
+        {
+            "site": SITE,
+            "agent": plant.name,
+            "broker": {"url": url},
+            "inputs": [plant.input],
+            "models": [{"bundle": str(bundle_of(plant)), "devices": list(plant.devices)}],
+            "alarms": plant.alarms,
+        },
+        indent=1,
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,14 +60,15 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         AgentError: A part cannot start: no broker installed, or the bundle is not sound.
     """
-    until = None if args.seconds is None else max(1, round(args.seconds * args.speed / PERIOD_S))
-    plant = Compressors(args.seed, faults_of(args.seed, until=until))
-    show = Show(Console(), Feed(plant), speed=args.speed, seconds=args.seconds)
+    plant = PLANTS[args.plant]
+    until, feed = slots_of(plant, args), new_feed(plant, args)
+    show = Show(Console(), feed, speed=speed_of(plant, args), seconds=args.seconds)
     with _terminable():
         try:
             with EmbeddedBroker() as broker:
-                base = f"edge-agent/v1/{SITE}/{AGENT}"
-                show.run(broker.url, base, AgentProcess(configuration(broker.url)), until)
+                base = f"edge-agent/v1/{SITE}/{plant.name}"
+                agent = AgentProcess(configuration(plant, broker.url))
+                show.run(broker.url, base, agent, until)
         except KeyboardInterrupt:
             pass  # how a demo without --for ends
     show.print_summary()

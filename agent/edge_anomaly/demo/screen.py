@@ -12,12 +12,14 @@ from rich.text import Text
 
 from edge_anomaly.demo.board import Board, Line, Machine
 from edge_anomaly.demo.summary import Summary
+from edge_anomaly.plants import Plant
 
 __all__ = ["STARTING", "Counters", "bar", "line_text", "screen", "sparkline", "summary_table"]
 
 BAR = 28  # characters, of which the alarm level stands in the middle
 TOP = 2.0  # deviation over alarm level at the bar's end
 NEAR = 0.8
+HOURS_FROM = 300  # minutes; longer delays are told in hours
 BLOCKS = " ▁▂▃▄▅▆▇█"
 SHOWN = 9  # lines of the log
 FOOT = "Ctrl-C ends it with a summary."
@@ -47,12 +49,12 @@ class Counters:
         return self.readings / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
 
-def screen(board: Board, counters: Counters) -> RenderableType:
+def screen(board: Board, counters: Counters, plant: Plant) -> RenderableType:
     """Everything, for one refresh."""
     return Group(
         _head(board, counters),
-        _machines(board),
-        _log(list(board.lines)[-SHOWN:]),
+        _machines(board, plant.lately),
+        _log(list(board.lines)[-SHOWN:], plant.warming),
         Text(STARTING if board.status == "starting" else FOOT, style="dim"),
     )
 
@@ -134,12 +136,12 @@ def _head(board: Board, counters: Counters) -> RenderableType:
     return grid
 
 
-def _machines(board: Board) -> RenderableType:
+def _machines(board: Board, lately: str) -> RenderableType:
     table = Table(box=box.ROUNDED, expand=True, border_style="grey50")
     table.add_column("machine", style="bold")
     table.add_column("deviation   (alarm level ┊)", min_width=BAR)
     table.add_column("", justify="right", min_width=5)
-    table.add_column("the last half hour", min_width=30)
+    table.add_column(lately, min_width=30)
     table.add_column("agent says", min_width=10)
     table.add_column("really broken")
     for machine in board.machines.values():
@@ -163,13 +165,11 @@ def _says(machine: Machine) -> Text:
     return Text("normal", style="green")
 
 
-def _log(lines: list[Line]) -> RenderableType:
+def _log(lines: list[Line], warming: str) -> RenderableType:
     text = Text("\n", no_wrap=True, overflow="ellipsis").join([line_text(line) for line in lines])
     blank = SHOWN - len(lines)
     if not lines:
-        text = Text(
-            "Nothing yet: first each machine is watched for half an hour of its time.", "dim"
-        )
+        text = Text(warming, "dim")
         blank -= 1
     return Panel(
         Group(text, *[Text()] * blank),
@@ -192,7 +192,9 @@ def _clock(t_s: float) -> str:
 
 
 def _delay(delay_s: float, speed: float) -> str:
-    return f"{delay_s / 60:.0f} min ({delay_s / speed:.1f} s real)"
+    minutes = delay_s / 60
+    told = f"{minutes:.0f} min" if minutes < HOURS_FROM else f"{minutes / 60:.1f} h"
+    return f"{told} ({delay_s / speed:.1f} s real)"
 
 
 def _young(young: int) -> str:

@@ -15,7 +15,6 @@ from edge_anomaly.demo.gateway import Gateway
 from edge_anomaly.demo.screen import STARTING, Counters, line_text, screen, summary_table
 from edge_anomaly.demo.summary import Summary, summarise
 from edge_anomaly.errors import AgentError
-from edge_anomaly.plants import PERIOD_S, Compressors
 from edge_anomaly.simulate import LABELS, Feed, Pace, drive
 
 __all__ = ["Show"]
@@ -24,7 +23,6 @@ ONLINE_S = 240.0  # at most from start to online: the very first start compiles 
 # half a minute on a fast core
 REFRESH_S = 0.1
 TAIL_S = 3.0  # at the end, for scores that are under way
-GRACE_S = 30 * PERIOD_S  # a window: so long the agent still sees what has been mended
 
 
 class Show:
@@ -41,7 +39,7 @@ class Show:
             speed: Plant time over real time.
             seconds: How long it will run, None without an end; for the clock on the screen.
         """
-        self.board = Board("", Compressors.devices)
+        self.board = Board("", feed.plant.devices)
         self._console = console
         self._feed = feed
         self._speed = speed
@@ -67,7 +65,7 @@ class Show:
             AgentError: The agent or a connection fails.
             KeyboardInterrupt: As it came; everything has been stopped and can be summed up.
         """
-        self.board = Board(base, Compressors.devices)
+        self.board = Board(base, self._feed.plant.devices)
         stop = threading.Event()
         with ExitStack() as stack:
             if self._console.is_terminal:
@@ -85,7 +83,8 @@ class Show:
             if self.board.status != "online":
                 raise AgentError(f"the agent is not online after {ONLINE_S:.0f} s")
             wire = stack.enter_context(PlainClient(url))
-            slots = drive(self._feed, wire, Pace(self._speed), stop, until=until)
+            each_s = self._feed.plant.period_s / self._speed
+            slots = drive(self._feed, wire, Pace(each_s), stop, until=until)
             plant = threading.Thread(target=lambda: [None for _ in slots], name="plant")
             stack.callback(plant.join)
             stack.callback(stop.set)  # first, then joined
@@ -100,7 +99,7 @@ class Show:
 
     def summary(self) -> Summary:
         """What was found so far."""
-        return summarise(self.board.faults, self.board.alarms, grace_s=GRACE_S)
+        return summarise(self.board.faults, self.board.alarms, grace_s=self._feed.plant.grace_s)
 
     def print_summary(self) -> None:
         """Print it."""
@@ -125,7 +124,7 @@ class Show:
 
     def _show(self) -> None:
         if self._live is not None:
-            self._live.update(screen(self.board, self._counters()), refresh=True)
+            self._live.update(screen(self.board, self._counters(), self._feed.plant), refresh=True)
             return
         fresh = self.board.happened - self._printed
         for line in list(self.board.lines)[-fresh:] if fresh else ():

@@ -21,12 +21,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.plants.faults import Fault, Kind
+from edge_anomaly.plants.faults import Fault, Kind, random_faults
 from edge_anomaly.plants.machines import DEVICES, MACHINES, SIGNALS, USUAL
+from edge_anomaly.plants.plant import READINGS, Plant, each_signal
 
-__all__ = ["BLOCK", "DAY", "PERIOD_S", "Compressors"]
+__all__ = ["BLOCK", "COMPRESSORS", "DAY", "PERIOD_S", "START_S", "Compressors"]
 
 PERIOD_S = 60.0
+START_S = 1_704_067_200.0  # 2024-01-01
 DAY = int(86400 / PERIOD_S)  # slots
 BLOCK = 256  # slots drawn at once, so that chunks of any size give the same numbers
 
@@ -256,3 +258,27 @@ def _wandering(processes: dict[str, tuple[int, float]]) -> tuple[Floats, Floats]
     """Decay per slot and standard deviation of each process."""
     table = np.array(list(processes.values()), np.float64)
     return np.exp(-1 / table[:, 0]), table[:, 1]
+
+
+COMPRESSORS = Plant(
+    name="compressors",
+    devices=DEVICES,
+    signals=SIGNALS,
+    period_s=PERIOD_S,
+    speed=600.0,  # a minute of the plant every tenth of a second
+    start_s=START_S,
+    horizon=30 * DAY,
+    new=Compressors,
+    faults=lambda seed, until: random_faults(seed, DEVICES, until=until),
+    encode=each_signal(SIGNALS),
+    input={
+        "topic": f"{READINGS}/{{device}}/{{signal}}",
+        "format": "json",
+        "value": "v",
+        "time": {"path": "t", "unit": "s"},
+        "max_gap": "3min",
+    },
+    grace_s=30 * PERIOD_S,  # a window
+    warming="Nothing yet: first each machine is watched for half an hour of its time.",
+    lately="the last half hour",
+)

@@ -1,0 +1,10 @@
+"""The simulated plants by name."""
+
+from collections.abc import Mapping
+
+from edge_anomaly.plants.compressors import COMPRESSORS
+from edge_anomaly.plants.plant import Plant
+
+__all__ = ["PLANTS"]
+
+PLANTS: Mapping[str, Plant] = {plant.name: plant for plant in (COMPRESSORS,)}
