@@ -63,7 +63,7 @@ def delays(url: str, watcher: Watcher) -> tuple[NDArray[np.float64], NDArray[np.
     scores, sent = [], {}
     with agent(config(url), watcher), PlainClient(url) as client:
         for slot, [*most, last] in enumerate(messages(faulty(WINDOWS + 30), ("c-1",))):
-            for topic, payload in most:
+            for topic, payload, *_ in most:
                 client.publish(topic, payload)
             client.flush(FLUSH_S)
             time.sleep(PACE_S)
@@ -87,7 +87,7 @@ def patient_delays(url: str, watcher: Watcher) -> NDArray[np.float64]:
     with agent(config(url, lateness="2s"), watcher), PlainClient(url) as client:
         for slot, readings in enumerate(slots):
             for number, device in enumerate(devices):
-                for topic, payload in readings[number * 10 : number * 10 + 10]:
+                for topic, payload, *_ in readings[number * 10 : number * 10 + 10]:
                     sent[device, slot] = time.perf_counter()
                     client.publish(topic, payload)
                 client.flush(FLUSH_S)
@@ -112,7 +112,7 @@ def drain(url: str, watcher: Watcher, qos: int) -> tuple[list[float], list[float
             watcher.scores.clear()
             one.process.send_signal(signal.SIGSTOP)
             for number, readings in enumerate(slots[start : start + SLOTS]):
-                for topic, payload in readings:
+                for topic, payload, *_ in readings:
                     client.publish(topic, payload)
                 if number % 10 == 9:
                     client.flush(FLUSH_S)

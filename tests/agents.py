@@ -91,7 +91,7 @@ def compressor_readings(
 def publish(url: str, messages: Iterable[Message]) -> None:
     """Return once the broker has all of them."""
     with PlainClient(url) as client:
-        for topic, payload in messages:
+        for topic, payload, *_ in messages:
             client.publish(topic, payload)
         assert client.flush(PATIENCE_S)
         # The newest may be acknowledged before an older one.

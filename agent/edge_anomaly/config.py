@@ -3,20 +3,23 @@
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 import yaml
 
+from edge_anomaly.duration import Duration, decode
+from edge_anomaly.duration import lasting as _lasting
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.rules import Alarms, Clear, Commands, Raise
 from edge_anomaly.yaml_lines import Lines
 
 __all__ = [
     "Alarms",
     "Broker",
     "Clear",
+    "Commands",
     "Config",
     "Duration",
     "Input",
@@ -28,41 +31,10 @@ __all__ = [
     "parse",
 ]
 
-_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
-_UNITS["d"] = 24 * _UNITS["h"]
-_LONGEST = 365 * _UNITS["d"]
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?) ?(ns|us|ms|s|min|h|d)$")
-
 SCHEMES = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
 Word = Annotated[str, msgspec.Meta(pattern=r"^[^/+#\s]+(?!\s)$", max_length=128)]
-Level = Annotated[float, msgspec.Meta(gt=0)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
-
-
-class Duration(int):
-    """A length of time in ns, written as 500ms, 2s, 1.5min, 1h or 30d; a year at most."""
-
-    @classmethod
-    def read(cls, text: object) -> "Duration":
-        """Parse the written form.
-
-        Raises:
-            ValueError: It has no unit, one that is not known, or is longer than a year.
-        """
-        found = _DURATION.match(text) if isinstance(text, str) else None
-        if found is None:
-            raise ValueError(f"expected a duration such as 500ms, 2s, 5min or 1h, got {text!r}")
-        length = round(float(found[1]) * _UNITS[found[2]])
-        if length > _LONGEST:  # times leave no more room for arithmetic
-            raise ValueError(f"expected a duration of a year at most, got {text!r}")
-        return cls(length)
-
-
-def _lasting(text: str) -> Any:  # noqa: ANN401 - what msgspec.field gives takes any type
-    """A default; made by a factory, since a JSON Schema cannot hold a Duration."""
-    return msgspec.field(default_factory=partial(Duration.read, text))
 
 
 class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -175,44 +147,6 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return any(fnmatchcase(device, pattern) for pattern in self.devices)
 
 
-class Raise(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When an alarm begins."""
-
-    above: Level = 1.0  # score / threshold
-    windows: Positive = 3  # in a row
-
-
-class Clear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """When an alarm ends."""
-
-    below: Level = 0.8  # score / threshold
-    windows: Positive = 5  # in a row
-
-
-class Alarms(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    kw_only=True,
-    rename={"raise_": "raise"},
-):
-    """How scores become alarms."""
-
-    raise_: Raise = Raise()
-    clear: Clear = Clear()
-    severities: dict[str, Level] = msgspec.field(  # from this score / threshold on
-        default_factory=lambda: {"warning": 1.0, "critical": 2.0}
-    )
-
-    def __post_init__(self) -> None:
-        if self.clear.below > self.raise_.above:
-            raise ValueError(
-                f"clear.below {self.clear.below} must not exceed raise.above {self.raise_.above}"
-            )
-        if not self.severities or min(self.severities.values()) > self.raise_.above:
-            raise ValueError("severities: one must begin at raise.above or below it")
-
-
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -222,6 +156,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     inputs: Annotated[list[Input], msgspec.Meta(min_length=1)]
     models: Annotated[list[Model], msgspec.Meta(min_length=1)]
     alarms: Alarms = Alarms()
+    commands: Commands = Commands()
 
     @property
     def base(self) -> str:
@@ -260,7 +195,7 @@ def parse(text: str, name: str = "plant.yaml") -> Config:
     if data is None:
         raise ConfigError(f"{name}:1: the file is empty; see configs/plant.yaml for an example")
     try:
-        config = msgspec.convert(data, Config, dec_hook=_decode)
+        config = msgspec.convert(data, Config, dec_hook=decode)
     except msgspec.ValidationError as exc:
         line, key, what = lines.locate(str(exc))
         raise ConfigError(f"{name}:{line}: {key}: {what}") from exc
@@ -268,12 +203,6 @@ def parse(text: str, name: str = "plant.yaml") -> Config:
         line = lines.line(("models", index, "devices"))
         raise ConfigError(f"{name}:{line}: models[{index}].devices: {pattern!r} is also {other}")
     return config
-
-
-def _decode(kind: type, value: object) -> Any:  # noqa: ANN401 - msgspec's hook is untyped
-    if kind is Duration:
-        return Duration.read(value)
-    raise NotImplementedError(f"no way to read {kind}")
 
 
 def _shared_devices(config: Config) -> Iterator[tuple[int, str, str]]:

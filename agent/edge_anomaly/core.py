@@ -5,10 +5,20 @@ bytes and the time, so that a test replays a month of a plant in seconds and a r
 of a recording gives the alarms of the live run.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from edge_anomaly.alarms import Alarm
+from edge_anomaly.commands import (
+    VERBS,
+    Audit,
+    Command,
+    CommandError,
+    answer,
+    command_filter,
+    read_command,
+    verb_of,
+)
 from edge_anomaly.config import Config
 from edge_anomaly.errors import ConfigError, PayloadError
 from edge_anomaly.formats import Format
@@ -54,13 +64,37 @@ class Core:
     """Everything between the broker's bytes and the broker's bytes."""
 
     def __init__(
-        self, config: Config, monitors: Sequence[Monitor], *, version: str, config_sha256: str
+        self,
+        config: Config,
+        monitors: Sequence[Monitor],
+        *,
+        version: str,
+        config_sha256: str,
+        outward: Collection[str] = (),
     ) -> None:
         """Put the parts together.
 
+        Args:
+            config: What was asked for.
+            monitors: The models at work.
+            version: Of the agent.
+            config_sha256: Of the file.
+            outward: Verbs that the driver fulfils: see `requests`.
+
         Raises:
-            ConfigError: Two models watch one device.
+            ConfigError: Two models watch one device, or no such verb can be allowed.
         """
+        for index, verb in enumerate(config.commands.allow or ()):
+            if verb not in VERBS:
+                raise ConfigError(
+                    f"no verb {verb!r}; there are {', '.join(sorted(VERBS))}",
+                    ("commands", "allow", index),
+                )
+        self._base = config.base
+        self._allowed = config.commands.allow
+        self._outward = outward
+        self.audit = Audit(config.commands.audit)
+        self.requests: list[Command] = []  # for the driver, who takes them and calls `answer`
         self._monitors = monitors
         self._version = version
         self._config_sha256 = config_sha256
@@ -86,8 +120,9 @@ class Core:
 
     @property
     def subscriptions(self) -> list[tuple[str, int]]:
-        """Topic filter and QoS of every input."""
-        return subscriptions(self._routes)
+        """Topic filter and QoS of every input, and of the commands."""
+        commands = [] if self._allowed == [] else [(command_filter(self._base), 1)]
+        return subscriptions(self._routes) + commands
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -119,9 +154,13 @@ class Core:
 
     def receive(self, messages: Iterable[Message], arrived_ns: int) -> list[Publish]:
         """Take a batch of messages; bad ones are counted and disturb nothing else."""
-        for message in messages:
-            self._read(message, arrived_ns)
         out: list[Publish] = []
+        for message in messages:
+            verb = verb_of(self._base, message.topic)
+            if verb is None:
+                self._read(message, arrived_ns)
+            else:
+                out += self._command(verb, message, arrived_ns)
         for monitor in self._monitors:
             out += self._publish(monitor.advance(arrived_ns), arrived_ns)
         return out
@@ -143,8 +182,38 @@ class Core:
             else:
                 yield window, self._alarms[window.device].judge(window, now_ns)
 
+    def answer(
+        self,
+        command: Command,
+        now_ns: int,
+        *,
+        data: Mapping[str, Any] | None = None,
+        error: CommandError | None = None,
+    ) -> list[Publish]:
+        """The reply to one of `requests`, which goes into the audit log."""
+        self.audit.add(command, now_ns, error)
+        return answer(self._base, command, now_ns, data=data, error=error)
+
+    def _command(self, verb: str, message: Message, now_ns: int) -> list[Publish]:
+        if message.retain:
+            self._rejects.add(
+                "retained_command",
+                topic=message.topic,
+                detail="a retained command is of the past; publish commands without `retain`",
+                payload=message.payload,
+            )
+            return []
+        command = read_command(verb, message, self._allowed)
+        if isinstance(command.request, CommandError):
+            return self.answer(command, now_ns, error=command.request)
+        if command.verb in self._outward:
+            self.requests.append(command)
+            return []
+        unsupported = CommandError("unsupported", f"this agent cannot {command.verb}")
+        return self.answer(command, now_ns, error=unsupported)
+
     def _read(self, message: Message, arrived_ns: int) -> None:
-        topic, payload = message
+        topic, payload = message.topic, message.payload
 
         def reject(code: str, detail: str, device: str | None = None) -> None:
             self._rejects.add(code, topic=topic, device=device, detail=detail, payload=payload)

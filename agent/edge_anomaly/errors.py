@@ -5,7 +5,8 @@ AgentError
 ├── BundleError     a model bundle cannot be trusted; export it again
 ├── BrokerError     the broker refuses us; ask whoever runs it
 ├── RecordingError  a recording cannot be read; nothing of it was used
-└── PayloadError    one message is wrong; it is counted and the rest carries on
+├── PayloadError    one message is wrong; it is counted and the rest carries on
+└── StateError      a snapshot does not fit; begin without it
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ __all__ = [
     "ConfigError",
     "PayloadError",
     "RecordingError",
+    "StateError",
 ]
 
 
@@ -58,3 +60,7 @@ class PayloadError(AgentError):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
+
+
+class StateError(AgentError):
+    """A snapshot does not fit what it is to be restored into; nothing was changed."""

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from edge_anomaly.bundle import Manifest
+from edge_anomaly.commands import VERBS, Reply
 from edge_anomaly.config import Config, Duration
 from edge_anomaly.values import Event, InputError, Score, State
 
@@ -17,8 +18,10 @@ SCHEMAS: dict[str, type] = {
     "error": InputError,
     "event": Event,
     "manifest": Manifest,
+    "reply": Reply,
     "score": Score,
     "state": State,
+    **{f"cmd-{verb}": request for verb, request in VERBS.items()},
 }
 
 

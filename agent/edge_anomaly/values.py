@@ -35,6 +35,11 @@ class Message(NamedTuple):
 
     topic: str
     payload: bytes
+    qos: int = 0
+    retain: bool = False
+    response_topic: str | None = None  # MQTT 5: where the sender waits for an answer
+    correlation: bytes = b""  # MQTT 5: what the answer is to carry
+    duplicate: bool = False  # delivered again
 
 
 class Publish(NamedTuple):
@@ -44,6 +49,7 @@ class Publish(NamedTuple):
     payload: bytes
     qos: int = 1
     retain: bool = False
+    correlation: bytes = b""  # MQTT 5: of the request that this answers
 
 
 class Contributor(msgspec.Struct, frozen=True, kw_only=True):

@@ -290,5 +290,7 @@ def test_every_payload_is_of_its_schema() -> None:
         assert msgspec.to_builtins([msgspec.convert(one, kind) for one in found]) == found
 
 
-def test_subscriptions_are_the_inputs() -> None:
-    assert fresh_core().subscriptions == [("plant/+/+", 1), ("wide", 1)]
+def test_subscriptions_are_the_inputs_and_the_commands() -> None:
+    inputs = [("plant/+/+", 1), ("wide", 1)]
+    assert fresh_core().subscriptions == [*inputs, (f"{BASE}/cmd/#", 1)]
+    assert fresh_core(config("alarms:", "commands: {allow: []}\nalarms:")).subscriptions == inputs

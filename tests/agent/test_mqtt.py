@@ -87,7 +87,7 @@ def numbered(count: int) -> list[Message]:
 
 
 def send(sender: Peer, messages: list[Message]) -> None:
-    for topic, payload in messages:
+    for topic, payload, *_ in messages:
         sender.publish(topic, payload)
 
 

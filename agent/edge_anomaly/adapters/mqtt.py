@@ -92,8 +92,14 @@ class MqttLink:
 
     def publish(self, items: Iterable[Publish]) -> None:
         """Send; QoS 1 waits for a connection where there is none, QoS 0 is lost then."""
-        for topic, payload, qos, retain in items:
-            sent = self._client.publish(topic, payload, qos=qos, retain=retain)
+        for topic, payload, qos, retain, correlation in items:
+            properties = None
+            if correlation:
+                properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+                properties.CorrelationData = correlation
+            sent = self._client.publish(
+                topic, payload, qos=qos, retain=retain, properties=properties
+            )
             if sent.rc == paho.MQTT_ERR_QUEUE_SIZE:
                 log.error("%d messages wait for the broker: one to %s is lost", QUEUED, topic)
 
@@ -103,7 +109,7 @@ class MqttLink:
             return
         sent = [
             self._client.publish(topic, payload, qos=qos, retain=retain)
-            for topic, payload, qos, retain in last_words
+            for topic, payload, qos, retain, _ in last_words
         ]
         deadline = time.monotonic() + timeout_s
         while not all(info.is_published() for info in sent) and time.monotonic() < deadline:
