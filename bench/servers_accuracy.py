@@ -18,7 +18,8 @@ from machine import cpu
 
 from edge_anomaly.bundle import ONNX
 from edge_anomaly.errors import AgentError
-from edge_export import asd, scoreboard
+from edge_export import scoreboard
+from edge_export.datasets import asd
 from edge_export.evaluate import evaluate
 from edge_export.evaluate_command import about
 from edge_export.evaluation import Evaluation, Setting

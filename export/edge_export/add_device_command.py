@@ -37,7 +37,7 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         nargs="+",
         required=True,
         metavar="FILE",
-        help="healthy time of the device: .csv or .parquet, or asd",
+        help="healthy time of the device: a .csv or .parquet, or a public dataset",
     ).complete = shtab.FILE
     add("--device", required=True, metavar="ID", help="which device of the recordings")
     add(

@@ -9,8 +9,10 @@ from typing import Any
 
 import shtab
 
-from edge_export import asd
+from edge_anomaly.errors import ConfigError
+from edge_export.datasets.catalogue import DATASETS
 from edge_export.recordings import Recording
+from edge_export.sources import public
 
 __all__ = ["register", "run"]
 
@@ -29,7 +31,12 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("--data", choices=["asd"], required=True, help="which dataset")
+    command.add_argument(
+        "--data",
+        required=True,
+        metavar="DATASET",
+        help=f"which dataset, or some of it: `smd:machine-2-8`; there are {', '.join(DATASETS)}",
+    )
     command.add_argument("--half", choices=["train", "test"], default="test")
     command.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER"
@@ -38,10 +45,17 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
 
 
 def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:
-    """Write the tables."""
-    train, test = asd.load()
+    """Write the tables.
+
+    Raises:
+        ConfigError: There is no such dataset.
+        RecordingError: It cannot be read.
+    """
+    halves = public(arguments.data)
+    if halves is None:
+        raise ConfigError(f"--data: no dataset {arguments.data!r}; there are {', '.join(DATASETS)}")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for recording in train if arguments.half == "train" else test:
+    for recording in halves.train if arguments.half == "train" else halves.test:
         path = arguments.out / f"{recording.device}.csv"
         _write(recording, path)
         sys.stderr.write(f"{path}: {recording.t_ns.size} rows\n")

@@ -15,7 +15,7 @@ from edge_export import scoreboard
 from edge_export.evaluate import evaluate
 from edge_export.evaluation import Setting
 from edge_export.package import read_bundle
-from edge_export.sources import healthy, labelled
+from edge_export.sources import NAMES, healthy, labelled
 from edge_export.verify import load
 from edge_export.vus import BUFFER
 
@@ -48,13 +48,13 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         nargs="+",
         required=True,
         metavar="FILE",
-        help="healthy time the bundle was trained on: .csv or .parquet, or `asd`",
+        help=f"healthy time the bundle was trained on: {NAMES}",
     ).complete = shtab.FILE
     add(
         "--test",
         nargs="+",
         metavar="FILE",
-        help="what follows it, with a column `label` (0 or 1); `asd` brings its own",
+        help="what follows it, with a column `label` (0 or 1); public datasets bring their own",
     ).complete = shtab.FILE
     add("--buffer", type=_count, default=BUFFER, metavar="SAMPLES", help="of VUS-PR (default 100)")
     add("--seed", type=int, default=usual.seed, help="of the random score and the forest")

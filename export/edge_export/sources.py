@@ -1,27 +1,48 @@
-"""What `--data` may name: a public dataset, or tables."""
+"""What `--data` may name: a public dataset, some of its entities, or tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from edge_anomaly.errors import RecordingError
-from edge_export import asd, tables
+from edge_export import tables
+from edge_export.datasets.catalogue import DATASETS
+from edge_export.datasets.files import Halves
 from edge_export.recordings import Recording
 
-__all__ = ["healthy", "labelled"]
+__all__ = ["NAMES", "healthy", "labelled", "public"]
+
+NAMES = (
+    ".csv or .parquet (a time column, perhaps `device`, the rest signals), or a public dataset "
+    f"in the folder that EDGE_DATA names ({', '.join(DATASETS)}), all of it or some: "
+    "`smd:machine-2-8,machine-3-4`"
+)
+
+
+def public(name: str) -> Halves | None:
+    """Both halves of a public dataset, or None when `name` is not one.
+
+    Raises:
+        RecordingError: It cannot be read; says what to download when it is missing.
+    """
+    dataset, _, entities = name.partition(":")
+    if dataset not in DATASETS:
+        return None
+    return DATASETS[dataset].load(None, entities.split(",") if entities else None)
 
 
 def healthy(names: Sequence[str]) -> list[Recording]:
     """Recordings to learn from, of all names, in the order given.
 
     Args:
-        names: `asd` for the training halves of the eight servers, else .csv or .parquet files.
+        names: Public datasets (their training halves) and .csv or .parquet files.
 
     Raises:
         RecordingError: One cannot be read.
     """
     recordings: list[Recording] = []
     for name in names:
-        recordings += asd.load()[0] if name == "asd" else tables.read(Path(name))
+        halves = public(name)
+        recordings += tables.read(Path(name)) if halves is None else halves.train
     return recordings
 
 
@@ -29,15 +50,16 @@ def labelled(names: Sequence[str]) -> list[Recording]:
     """Recordings to judge by, of all names, in the order given.
 
     Args:
-        names: `asd` for the test halves of the eight servers, else tables with a label column.
+        names: Public datasets (their test halves) and tables with a label column.
 
     Raises:
         RecordingError: One cannot be read or has no labels.
     """
     recordings: list[Recording] = []
     for name in names:
-        found = asd.load()[1] if name == "asd" else tables.read(Path(name))
+        halves = public(name)
+        found = tables.read(Path(name)) if halves is None else halves.test
         if any(recording.labels is None for recording in found):
-            raise RecordingError(f"{name}: no column `label`, so that there is nothing to judge by")
+            raise RecordingError(f"{name}: no labels, so that there is nothing to judge by")
         recordings += found
     return recordings

@@ -12,7 +12,7 @@ import shtab
 from edge_anomaly.errors import ConfigError
 from edge_export.calibrate import MEAN_STD, QUANTILE, Rule
 from edge_export.families.lstm_ae import Config
-from edge_export.sources import healthy
+from edge_export.sources import NAMES, healthy
 from edge_export.train import Plan, train_bundle
 
 __all__ = ["PRESETS", "register", "run"]
@@ -44,8 +44,7 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         nargs="+",
         required=True,
         metavar="FILE",
-        help="healthy time: .csv or .parquet (a time column, perhaps `device`, the rest signals), "
-        "or `asd` for the eight servers of EDGE_DATA",
+        help=f"healthy time: {NAMES}",
     )
     data.complete = shtab.FILE
     add(

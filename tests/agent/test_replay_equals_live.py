@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from edge_anomaly.plants import PERIOD_S, Compressors, Fault, Kind
 from edge_anomaly.simulate import START_S
 from edge_anomaly.values import Message
-from edge_export import asd
+from edge_export.datasets import asd
+from edge_export.datasets.files import folder
 
 SERVERS = Path(__file__).parents[2] / "configs" / "bundles" / "servers"
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
@@ -183,10 +184,10 @@ def test_for_faults_of_simulated_compressors(broker: Broker, tmp_path: Path) -> 
 
 
 def test_for_recordings_of_servers(broker: Broker, tmp_path: Path) -> None:
-    if not asd.folder().is_dir():
+    if not folder("asd").is_dir():
         pytest.skip(asd.MISSING)
     devices = ("omi-3", "omi-6")
-    _, recordings = asd.load(devices=devices)
+    _, recordings = asd.load(entities=devices)
     first, second = recordings
     part = slice(700, 1000)  # faults on both from slot 750 on
     readings = Readings(

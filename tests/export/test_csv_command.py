@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_export import asd
 from edge_export.cli import main
+from edge_export.datasets import asd
+from edge_export.datasets.files import Halves
 from edge_export.recordings import Recording
 from edge_export.tables import read
 
@@ -15,7 +16,7 @@ MINUTE = 60 * 10**9
 def test_a_dataset_reads_back_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recordings: list[Recording]
 ) -> None:
-    monkeypatch.setattr(asd, "load", lambda: ([], recordings))
+    monkeypatch.setattr(asd, "load", lambda _root, _entities: Halves([], recordings))
     assert main(["csv", "--data", "asd", "--out", str(tmp_path)]) == 0
     [again] = read(tmp_path / f"{recordings[0].device}.csv")
     assert again.signals == recordings[0].signals
@@ -29,3 +30,10 @@ def test_a_missing_dataset_is_said_with_where_to_get_it(
     monkeypatch.setitem(os.environ, "EDGE_DATA", str(tmp_path / "nowhere"))
     assert main(["csv", "--data", "asd", "--out", str(tmp_path)]) == 2
     assert "EDGE_DATA" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_dataset_is_refused_with_those_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["csv", "--data", "pumps.csv", "--out", str(tmp_path)]) == 2
+    assert "no dataset 'pumps.csv'; there are asd" in capsys.readouterr().err

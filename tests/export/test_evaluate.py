@@ -14,9 +14,10 @@ from edge_anomaly.bundle import ONNX, Bundle, Threshold
 from edge_anomaly.config import Alarms, Clear, Raise
 from edge_anomaly.errors import RecordingError
 from edge_anomaly.ports import Model
-from edge_export import asd, cli, scoreboard
+from edge_export import cli, scoreboard
 from edge_export.baselines import fit_linear
 from edge_export.calibrate import Rule, calibrate
+from edge_export.datasets import asd
 from edge_export.evaluate import evaluate
 from edge_export.evaluation import Evaluation, Setting
 from edge_export.package import read_bundle
@@ -332,7 +333,7 @@ def test_the_shipped_servers_bundle_keeps_its_figures() -> None:
     if not folder.exists():
         pytest.skip(f"{folder}: not built: edge-export train --data asd --out {folder}")
     try:
-        train, test = asd.load(devices=("omi-7", "omi-8"))
+        train, test = asd.load(entities=("omi-7", "omi-8"))
     except RecordingError as exc:
         pytest.skip(str(exc))
     bundle = read_bundle(folder)

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_anomaly.errors import RecordingError
-from edge_export import asd, tables
+from edge_export import tables
+from edge_export.datasets import asd
 from edge_export.recordings import (
     Cause,
     Recording,

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 from edge_anomaly.bundle import ONNX, Bundle
 from edge_anomaly.errors import RecordingError
 from edge_anomaly.scoring import Recipe, check_golden
-from edge_export import asd
+from edge_export.datasets import asd
 from edge_export.package import read_bundle
 from edge_export.recordings import Recording, Slicing, cut, digest, labels_of, windows
 from edge_export.train import FILES, answers

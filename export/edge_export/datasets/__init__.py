@@ -1,0 +1,1 @@
+"""Public recordings: one file a dataset, found by the environment variable EDGE_DATA."""
