@@ -259,3 +259,32 @@ def smooth(
                 average = (1 - alpha) * average + alpha * score
             out[b, track] = max(past[-1] / scale[d, track, 0], average / scale[d, track, 1])
     return out
+
+
+def span_features(
+    residual: NDArray[np.float32], series: NDArray[np.float32], spans: list[int], floor: float
+) -> NDArray[np.float64]:
+    """Mean and logarithms of mean square, size, variance and step of each span's newest steps."""
+    rows = []
+    for r, x in zip(residual.astype(np.float64), series.astype(np.float64), strict=True):
+        tracks = []
+        for span in spans:
+            track: list[float] = []
+            for c in range(r.shape[1]):
+                tail, steps = r[-span:, c], np.diff(x[-span:, c])
+                track.append(tail.mean())
+                sizes = (np.square(tail).mean(), np.abs(tail).mean(), tail.var())
+                track.extend(np.log(size + floor) for size in (*sizes, np.abs(steps).mean()))
+            tracks.append(track)
+        rows.append(tracks)
+    return np.array(rows)
+
+
+def spectrum(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the variance of a mean-free series at 1, 2, ... n // 2 turns: by correlation."""
+    turns = np.arange(1, x.size // 2 + 1)
+    angle = 2 * np.pi * np.outer(turns, np.arange(x.size)) / x.size
+    power = (np.cos(angle) @ x) ** 2 + (np.sin(angle) @ x) ** 2
+    if x.size % 2 == 0:
+        power[-1] /= 2
+    return power / power.sum()

@@ -5,6 +5,8 @@ from edge_kernels.band import band_radius
 from edge_kernels.dtw_batches import dtw_batch
 from edge_kernels.dtw_pair import dtw
 from edge_kernels.dtw_paths import dtw_path
+from edge_kernels.elastic import blamed_span, elastic_errors
+from edge_kernels.features import FEATURES, span_features
 from edge_kernels.forest import Forest, forest_scores
 from edge_kernels.grid import (
     ACCEPTED,
@@ -20,6 +22,8 @@ from edge_kernels.grid import (
     new_due,
     new_grid,
 )
+from edge_kernels.periods import Spectrum, dominant_periods, spectrum
+from edge_kernels.profile import against_profile
 from edge_kernels.stages import (
     combine_log1p,
     mean_of_largest,
@@ -33,17 +37,23 @@ __all__ = [
     "ACCEPTED",
     "DUPLICATE",
     "EMPTY",
+    "FEATURES",
     "FUTURE",
     "LATE",
     "Due",
     "Forest",
     "Grid",
     "Readings",
+    "Spectrum",
+    "against_profile",
     "band_radius",
+    "blamed_span",
     "combine_log1p",
+    "dominant_periods",
     "dtw",
     "dtw_batch",
     "dtw_path",
+    "elastic_errors",
     "expire",
     "forest_scores",
     "ingest",
@@ -51,6 +61,8 @@ __all__ = [
     "new_due",
     "new_grid",
     "smooth",
+    "span_features",
+    "spectrum",
     "standardise",
     "warm",
     "whiten",

@@ -11,8 +11,10 @@ import numpy as np
 from edge_kernels.dtw_batches import dtw_batch
 from edge_kernels.dtw_pair import dtw
 from edge_kernels.dtw_paths import dtw_path
+from edge_kernels.features import span_features
 from edge_kernels.forest import Forest, forest_scores
 from edge_kernels.grid import Readings, expire, ingest, new_due, new_grid
+from edge_kernels.profile import against_profile
 from edge_kernels.stages import mean_of_largest, smooth, standardise, whiten
 
 __all__ = ["warm"]
@@ -71,6 +73,11 @@ def _stages() -> None:
     whiten(row, device, row, row.copy())
     standardise(row[np.newaxis], device, row[np.newaxis], row[np.newaxis])
     mean_of_largest(row[np.newaxis], 1)
+    against_profile(
+        row[np.newaxis], device, device[:, np.newaxis], row[np.newaxis], row[np.newaxis]
+    )
+    pair = np.ones((1, 2, 1), np.float32)
+    span_features(pair, pair, np.full(1, 2), 1e-4)
     smooth(row, device, np.ones((1, 1, 2), np.float32), 0.5, row.copy())
 
 
