@@ -287,4 +287,5 @@ def spectrum(x: NDArray[np.float64]) -> NDArray[np.float64]:
     power = (np.cos(angle) @ x) ** 2 + (np.sin(angle) @ x) ** 2
     if x.size % 2 == 0:
         power[-1] /= 2
-    return power / power.sum()
+    share: NDArray[np.float64] = power / power.sum()
+    return share
