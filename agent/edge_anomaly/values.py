@@ -40,6 +40,7 @@ class Message(NamedTuple):
     response_topic: str | None = None  # MQTT 5: where the sender waits for an answer
     correlation: bytes = b""  # MQTT 5: what the answer is to carry
     duplicate: bool = False  # delivered again
+    packet_id: int = 0  # at QoS 1, unique among what is not acknowledged
 
 
 class Publish(NamedTuple):

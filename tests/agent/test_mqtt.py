@@ -46,40 +46,52 @@ def linked(
         link.close([])
 
 
-def connect(link: MqttLink, times: int = 1) -> None:
-    """Poll until the connection with this number stands and its subscriptions are granted."""
+def connect(link: MqttLink, times: int = 1) -> list[Message]:
+    """Poll until the connection with this number stands and its subscriptions are granted.
+
+    Returns topic and payload of what has arrived meanwhile.
+    """
+    got: list[Message] = []
 
     def ready() -> bool:
-        link.poll(ROUND_S)
+        got.extend(Message(*message[:2]) for message in link.poll(ROUND_S))
         return link.connections == times and not link._asked
 
     eventually(ready, within=PATIENCE_S)
+    return got
 
 
-def gather(link: MqttLink, count: int) -> list[Message]:
-    """The next messages, at least `count`, each acknowledged."""
+def gather(link: MqttLink, count: int, got: Sequence[Message] = ()) -> list[Message]:
+    """Topic and payload of `got` and the next messages, at least `count`, all acknowledged."""
+    all_of_them = [*got]
+
+    def enough() -> bool:
+        all_of_them.extend(Message(*message[:2]) for message in link.poll(ROUND_S))
+        link.acknowledge()
+        return len(all_of_them) >= count
+
+    eventually(enough, within=PATIENCE_S)
+    return all_of_them
+
+
+def leave_waiting(link: MqttLink, count: int) -> list[Message]:
+    """The next `count` messages, none acknowledged."""
     got: list[Message] = []
 
     def enough() -> bool:
-        got.extend(link.poll(ROUND_S))
-        link.acknowledge()
+        got.extend(Message(*message[:2]) for message in link.poll(ROUND_S))
         return len(got) >= count
 
     eventually(enough, within=PATIENCE_S)
     return got
 
 
-def leave_waiting(link: MqttLink, count: int) -> list[Message]:
-    """The next `count` messages, none acknowledged."""
-    eventually(lambda: len(link.poll(ROUND_S)) >= count, within=PATIENCE_S)
-    return link.poll(0)
-
-
 def cut(link: MqttLink) -> None:
     """Lose the connection as a cable does: without a word of MQTT."""
-    sock = link._client.socket()
-    assert isinstance(sock, socket.socket)
-    sock.shutdown(socket.SHUT_RDWR)
+    tapped = link._client._tapped
+    assert tapped is not None
+    with socket.fromfd(tapped.fileno(), socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def numbered(count: int) -> list[Message]:
@@ -112,8 +124,7 @@ def test_gives_again_after_a_reconnect_what_was_not_acknowledged(broker: Broker)
         send(sender, numbered(10))
         assert leave_waiting(link, 10) == numbered(10)
         cut(link)
-        connect(link, times=2)
-        assert gather(link, 10) == numbered(10)
+        assert gather(link, 10, connect(link, times=2)) == numbered(10)
 
 
 def test_receives_afterwards_what_was_sent_while_it_was_away(broker: Broker) -> None:
@@ -192,7 +203,7 @@ def test_leaves_a_broker_that_sends_nonsense(
         with server.accept()[0] as stream:
             stream.sendall(bytes([0x20, 3, 0, 0, 0]) + packet)
             eventually(
-                lambda: link.poll(ROUND_S) == [] and bool(attempts(caplog, "lost: Protocol"))
+                lambda: link.poll(ROUND_S) == [] and bool(attempts(caplog, "lost: not MQTT"))
             )
 
 

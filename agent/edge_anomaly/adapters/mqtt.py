@@ -17,7 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge_anomaly.adapters.mqtt_tap import TapClient, send_at_once
+from edge_anomaly.adapters.mqtt_socket import TapClient, send_at_once
 from edge_anomaly.config import Broker, Tls
 from edge_anomaly.errors import BrokerError
 from edge_anomaly.values import Message, Publish
@@ -26,7 +26,8 @@ __all__ = ["MqttLink"]
 
 log = logging.getLogger(__name__)
 
-BATCH = 2000  # messages taken before they are worked on
+BATCH = 2000  # messages after which no more are read before these are worked on
+SLOW_S = 0.005  # until the next attempt to write to a broker that takes no more
 RECEIVE_MAXIMUM = 4000  # messages of QoS 1 under way and not yet acknowledged
 QUEUED = 100_000  # alarms and states that wait for the broker
 BACKOFF_S = (0.5, 30.0)  # first and longest pause between attempts to connect
@@ -52,6 +53,7 @@ class MqttLink:
         self._broker = broker
         self._client_id = client_id
         self._subscriptions = subscriptions
+        self._open: list[int] = []  # packet ids that wait to be acknowledged
         self._asked: dict[int, str] = {}  # packet id: topic filter that awaits its SUBACK
         self._refused: str | None = None
         self._pause_s = BACKOFF_S[0]
@@ -74,21 +76,27 @@ class MqttLink:
         """
         if self._client.socket() is None and not self._connect(timeout_s):
             return []
-        inbox = self._client.inbox
-        self._client.loop(timeout_s)
+        inbox = self._client.tap.inbox
+        # What the connection did not take waits for it to be writable; paho looks at its own.
+        self._client.loop(min(timeout_s, SLOW_S) if self._client.unsent else timeout_s)
         while inbox and len(inbox) < BATCH:
             before = len(inbox)
             self._client.loop_read()
             if len(inbox) == before:
                 break
+        self._client.flush()
         if self._refused:
             raise BrokerError(self._refused)
-        return inbox.copy()
+        taken = inbox.copy()
+        inbox.clear()
+        self._open += [message.packet_id for message in taken if message.qos]
+        return taken
 
     def acknowledge(self) -> None:
-        """Tell the broker that what the last `poll` gave need not be kept."""
-        self._client.acknowledge(self._client.unacknowledged)
-        self._forget()
+        """Tell the broker that what `poll` gave so far need not be kept."""
+        self._client.acknowledge(self._open)
+        self._client.flush()
+        self._open.clear()
 
     def publish(self, items: Iterable[Publish]) -> None:
         """Send; QoS 1 waits for a connection where there is none, QoS 0 is lost then."""
@@ -102,6 +110,7 @@ class MqttLink:
             )
             if sent.rc == paho.MQTT_ERR_QUEUE_SIZE:
                 log.error("%d messages wait for the broker: one to %s is lost", QUEUED, topic)
+        self._client.flush()
 
     def close(self, last_words: Iterable[Publish], timeout_s: float = 5.0) -> None:
         """Send what is still to be sent, then disconnect without the will."""
@@ -113,6 +122,7 @@ class MqttLink:
         ]
         deadline = time.monotonic() + timeout_s
         while not all(info.is_published() for info in sent) and time.monotonic() < deadline:
+            self._client.flush()
             if self._client.loop(0.05) != paho.MQTT_ERR_SUCCESS:
                 return
         self._client.disconnect()
@@ -125,7 +135,7 @@ class MqttLink:
         if wait_s > 0:
             time.sleep(min(wait_s, timeout_s))
             return False
-        self._forget()  # the broker delivers again what was not acknowledged
+        self._open.clear()  # the broker delivers again what was not acknowledged
         self._next_attempt = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, BACKOFF_S[1])
         try:
@@ -137,10 +147,6 @@ class MqttLink:
             )  # fmt: skip
             return False
         return True
-
-    def _forget(self) -> None:
-        self._client.inbox.clear()
-        self._client.unacknowledged.clear()
 
     def _make_client(self, password: str | None, will: Publish) -> TapClient:
         broker, url = self._broker, urlsplit(self._broker.url)
@@ -212,7 +218,8 @@ class MqttLink:
                 "`agent` name or `broker.client_id`"
             )
         elif reason.is_failure:
-            log.warning("connection to %s:%d lost: %s", self._host, self._port, reason)
+            why = f"not MQTT: {self._client.fault}" if self._client.fault else reason
+            log.warning("connection to %s:%d lost: %s", self._host, self._port, why)
             self._judge_connection()
 
     def _judge_connection(self) -> None:

@@ -10,7 +10,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_anomaly.adapters.mqtt_tap import send_at_once
+from edge_anomaly.adapters.mqtt_socket import send_at_once
 from edge_anomaly.errors import BrokerError
 
 __all__ = ["OnMessage", "PlainClient"]
