@@ -179,6 +179,9 @@ def _deployed(found: metrics.Deployed) -> Figures:
         "episodes": found.episodes,
         "false_alarms_per_day": found.false_per_day,
         "alarm_rate": found.alarm_rate,
+        "detection_rate": found.detection_rate,
+        "false_alarm_rate": found.false_alarm_rate,
+        "points_f1": found.points_f1,
         "delay_s": found.delay_s,
     }
 

@@ -46,6 +46,8 @@ class Deployed:
     false_episodes: int  # episodes that meet no event
     false_per_day: float  # false episodes per day of unlabelled time
     alarm_rate: float  # share of all samples in alarm
+    detection_rate: float  # share of labelled samples in alarm; TEP's FDR, 1 - SKAB's MAR
+    false_alarm_rate: float  # share of unlabelled samples in alarm; TEP's and SKAB's FAR
     delay_s: float  # median over detected events, from their start; NaN when there are none
 
     @property
@@ -62,6 +64,12 @@ class Deployed:
         """
         total = self.recall + self.precision
         return 2 * self.recall * self.precision / total if total else 0.0
+
+    @property
+    def points_f1(self) -> float:
+        """Pointwise F1, the one of SKAB's leaderboard: always-alarm gets 0.7 there."""
+        total = self.detection_rate + self.precision
+        return 2 * self.detection_rate * self.precision / total if total else 0.0
 
 
 def spans(flags: Flags) -> Spans:
@@ -175,6 +183,8 @@ def at_threshold(
         false_episodes=false,
         false_per_day=false / float(np.count_nonzero(~label) * period_s / 86400),
         alarm_rate=float(alarm.mean()),
+        detection_rate=float(alarm[label].mean()),
+        false_alarm_rate=float(alarm[~label].mean()),
         delay_s=float(np.median(delay)) if delay else float("nan"),
     )
 

@@ -1,5 +1,8 @@
+import json
 import math
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import naive
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn import metrics as sklearn_metrics
 
 from edge_export.metrics import (
     at_threshold,
@@ -18,6 +22,8 @@ from edge_export.metrics import (
 )
 
 Flags = NDArray[np.bool_]
+# Origin and command: golden/make_metrics.py.
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "metrics.json").read_text("utf-8"))["cases"]
 Measure = Callable[[Flags, NDArray[np.float64]], float]
 
 
@@ -185,3 +191,49 @@ def test_judging_alarms_refuses_bad_input() -> None:
         at_threshold(label, flags(4), period_s=0)
     with pytest.raises(ValueError, match="gap"):
         at_threshold(label, flags(4), period_s=60, gap=0)
+
+
+@pytest.fixture(params=GOLDEN, ids=lambda case: str(case["name"]))
+def golden(request: pytest.FixtureRequest) -> dict[str, Any]:
+    case: dict[str, Any] = request.param
+    return {
+        **case,
+        "label": flags(case["samples"], *case["events"]),
+        "alarm": flags(case["samples"], *case["alarms"]),
+        "score": np.array(case["score"]),
+    }
+
+
+def test_figures_at_a_threshold_are_those_of_tsb_ad_and_dtaianomaly(golden: dict[str, Any]) -> None:
+    found = at_threshold(golden["label"], golden["alarm"], period_s=60)
+    assert found.f1 == pytest.approx(golden["tsb_event_f1"], abs=1e-9)
+    assert found.points_f1 == pytest.approx(golden["tsb_point_f1"], abs=1e-9)
+    assert found.recall == pytest.approx(golden["dtai_event_recall"])
+    assert found.precision == pytest.approx(golden["dtai_precision"])
+    assert found.detection_rate == pytest.approx(golden["dtai_recall"])
+
+
+def test_oracle_figures_are_those_of_dtaianomaly(golden: dict[str, Any]) -> None:
+    """It leaves out the threshold at which everything is in alarm, which an oracle may take too."""
+    label, score = golden["label"], golden["score"]
+    share = float(label.mean())
+    want = max(golden["dtai_best_f1"], 2 * share / (1 + share))
+    assert best_f1(label, score) == pytest.approx(want, abs=1e-9)
+    adjusted = point_adjusted_f1(label, score)
+    assert adjusted == pytest.approx(golden["dtai_best_f1_adjusted"], abs=1e-9)
+    assert adjusted >= golden["tsb_point_f1_adjusted"] - 1e-9  # the best of all, and this is one
+
+
+def test_average_precision_is_the_sum_of_steps_under_the_curve(golden: dict[str, Any]) -> None:
+    precision, recall, _ = sklearn_metrics.precision_recall_curve(golden["label"], golden["score"])
+    area = float(np.sum(-np.diff(recall) * precision[:-1]))
+    assert average_precision(golden["label"], golden["score"]) == pytest.approx(area)
+
+
+def test_rates_of_false_and_missing_alarms_are_those_of_the_confusion_matrix(
+    golden: dict[str, Any],
+) -> None:
+    found = at_threshold(golden["label"], golden["alarm"], period_s=60)
+    ((tn, fp), (fn, tp)) = sklearn_metrics.confusion_matrix(golden["label"], golden["alarm"])
+    assert found.false_alarm_rate == pytest.approx(fp / (fp + tn))
+    assert 1 - found.detection_rate == pytest.approx(fn / (fn + tp))
