@@ -23,13 +23,16 @@ from edge_kernels.band import (
 )
 from edge_kernels.dtw_channels import fill_channels
 from edge_kernels.lanes import (
+    REGISTER_BYTES,
     add_square,
     aligned,
     all_finite,
     count,
     fill,
+    fill_like,
     least,
     load,
+    size,
     store,
     sub,
     to_lanes,
@@ -40,6 +43,7 @@ __all__ = ["dtw_batch"]
 
 ROWS = 4  # of a tile: what the unrolled code below spells out
 SLACK = ROWS - 1  # columns that a tile may read behind the last
+CHUNK = 16  # rows of x that are transposed at a time: more would displace y and D from L1
 
 
 def dtw_batch(
@@ -72,90 +76,59 @@ def dtw_batch(
         TypeError: X or Y is neither float32 nor float64.
         ValueError: Shapes, radius, `out` or `threads` do not fit; an empty input.
     """
-    check_cost(cost)
+    if cost != "squared":
+        check_cost(cost)
     X, Y = check_pair(X, Y)
-    channels = check_batch(X, Y)
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
-    pairs, n, m = X.shape[0], X.shape[1], Y.shape[1]
+    pairs, n, m, channels = check_batch(X, Y)
     radius = check_radius(n, m, radius)
+    if channels == 1 and X.ndim > 2:
+        X, Y = X.reshape(pairs, n), Y.reshape(pairs, m)
     if out is None:
         out = np.empty(pairs, X.dtype)
     elif out.shape != (pairs,) or out.dtype != X.dtype or not out.flags.carray:
         raise ValueError(f"out must be a contiguous {X.dtype} array of shape ({pairs},)")
-    if not _fill(X.reshape(-1), Y.reshape(-1), (n, m, channels), radius, out, threads):
+    if threads == 1 and out.nbytes >= REGISTER_BYTES:
+        finite = fill_channels(X, Y, radius, out) if channels > 1 else _batch(X, Y, radius, out)
+    else:
+        finite = _fill(X, Y, radius, out, threads)
+    if not finite:
         mark_unusable(X, Y, out)
     return out
 
 
-def _fill(
-    X: NDArray[Any],
-    Y: NDArray[Any],
-    shape: tuple[int, int, int],
-    radius: int,
-    out: NDArray[Any],
-    threads: int,
-) -> bool:
-    """Distances of the pairs in flat X and Y into `out`; whether all are finite."""
-    n, m, channels = shape
-    lanes = width(out.dtype)
-    pairs = out.size
+def _fill(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any], threads: int) -> bool:
+    """Distances of few pairs, or by many threads; whether all are finite."""
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    kernel = fill_channels if X.ndim > 2 else _batch
+    pairs, lanes = out.size, width(out.dtype)
     if pairs < lanes:  # the kernel works on whole registers
         spare = [*range(pairs), *[pairs - 1] * (lanes - pairs)]
-        X = X.reshape(pairs, -1)[spare].reshape(-1)
-        Y = Y.reshape(pairs, -1)[spare].reshape(-1)
         whole = np.empty(lanes, out.dtype)
-        finite = _run(X, Y, n, m, channels, radius, whole)
+        finite = kernel(X[spare], Y[spare], radius, whole)
         out[:] = whole[:pairs]
-        return finite
-    if threads == 1:
-        return _run(X, Y, n, m, channels, radius, out)
+        return bool(finite)
     share = max(lanes, -(-pairs // threads))
     starts = range(0, pairs - lanes + 1, share)
-    ends = [*starts[1:], pairs]
+    parts = [slice(b, e) for b, e in zip(starts, [*starts[1:], pairs], strict=True)]
     with ThreadPoolExecutor(threads) as pool:
-        parts = [
-            pool.submit(
-                _run,
-                X[b * n * channels : e * n * channels],
-                Y[b * m * channels : e * m * channels],
-                n,
-                m,
-                channels,
-                radius,
-                out[b:e],
-            )
-            for b, e in zip(starts, ends, strict=True)
-        ]
+        done = [pool.submit(kernel, X[part], Y[part], radius, out[part]) for part in parts]
     # Every part is asked, not only up to the first that is not finite: each may raise.
-    return all(list(map(Future.result, parts)))
-
-
-def _run(
-    X: NDArray[Any],
-    Y: NDArray[Any],
-    n: int,
-    m: int,
-    channels: int,
-    radius: int,
-    out: NDArray[Any],
-) -> bool:
-    if channels > 1:
-        return fill_channels(X, Y, n, m, channels, radius, out)
-    return bool(_batch(X, Y, n, m, radius, out))
+    return all(list(map(Future.result, done)))
 
 
 @numba.njit(cache=True, nogil=True)
-def _batch(
-    X: NDArray[Any], Y: NDArray[Any], n: int, m: int, radius: int, out: NDArray[Any]
-) -> bool:
-    return _blocks(X, Y, n, m, radius, aligned(X, _size(X, n, m)), out)
+def _batch(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any]) -> bool:
+    """X and Y of shape (B, n) and (B, m), B a register of lanes at least."""
+    n, m = X.shape[1], Y.shape[1]
+    x, y = X.reshape(-1), Y.reshape(-1)
+    return _blocks(x, y, n, m, radius, aligned(x, _size(x, m)), out)
 
 
 @numba.njit(cache=True, nogil=True)
-def _size(X: NDArray[Any], n: int, m: int) -> int:
-    """Numbers that _blocks needs for x, and for y and a row of D."""
-    return ((n + SLACK) + 2 * (m + 1 + SLACK)) * count(X)
+def _size(X: NDArray[Any], m: int) -> int:
+    """Numbers that _blocks needs: rows of x, y, and a row of D, of two registers each."""
+    return ((SLACK + CHUNK) + 2 * (m + 1 + SLACK)) * 2 * count(X)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -168,23 +141,53 @@ def _blocks(
     scratch: NDArray[Any],
     out: NDArray[Any],
 ) -> bool:
-    """Distances into `out`, a register of pairs at a time; whether all are finite."""
+    """Distances into `out`, which holds a register or more; whether all are finite.
+
+    Two registers of pairs at a time: in one alone every cell waits for its neighbour,
+    and half of the instructions that could be done meanwhile are not there.
+    """
     lanes = count(X)
-    pad = -n % ROWS
-    xs = scratch[: (n + SLACK) * lanes]
-    ys = scratch[(n + SLACK) * lanes :]
-    xs[: pad * lanes] = np.inf
-    ys[:] = 0
-    for start in range(0, out.size, lanes):
+    both = out.size // (2 * lanes) * 2 * lanes
+    for b in range(0, both, 2 * lanes):
+        store(out, b, _block(X, Y, b, n, m, radius, scratch, fill(X, np.inf, 2)))
+    for start in range(both, out.size, lanes):
         b = min(start, out.size - lanes)  # the last block overlaps the one before
-        to_lanes(X[b * n :], n, n, xs[pad * lanes :], lanes)
-        to_lanes(Y[b * m :], m, m, ys[2 * lanes :], 2 * lanes)
-        if radius < 2:  # narrower than a tile
-            _row_by_row(xs[pad * lanes :], ys, n, m, radius)
-        else:
-            _tile_by_tile(xs, ys, n, m, radius)
-        store(out, b, load(ys, (2 * m + 1) * lanes, fill(X, 0, 1)))
+        store(out, b, _block(X, Y, b, n, m, radius, scratch, fill(X, np.inf, 1)))
     return all_finite(out)
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _block(
+    X: NDArray[Any],
+    Y: NDArray[Any],
+    b: int,
+    n: int,
+    m: int,
+    radius: int,
+    scratch: NDArray[Any],
+    inf: Any,
+) -> Any:
+    """Distances of the pairs from `b` on, as many as `inf` has lanes."""
+    lanes = size(inf)
+    xs = scratch[: (SLACK + CHUNK) * lanes]
+    ys = scratch[(SLACK + CHUNK) * lanes :]
+    _transpose(Y[b * m :], m, m, ys[2 * lanes :], 2 * lanes, inf)
+    for j in range(m, m + SLACK):
+        store(ys, 2 * (j + 1) * lanes, fill_like(inf, 0))
+    if radius < 2:  # narrower than a tile
+        _row_by_row(X[b * n :], xs, ys, n, m, radius, inf)
+    else:
+        _tile_by_tile(X[b * n :], xs, ys, n, m, radius, inf)
+    return load(ys, (2 * m + 1) * lanes, inf)
+
+
+@numba.njit(cache=True, nogil=True)
+def _transpose(
+    series: NDArray[Any], length: int, stride: int, target: NDArray[Any], pitch: int, like: Any
+) -> None:
+    """[lane][t] -> [t][lane] for as many pairs as `like` has lanes."""
+    for lane in range(0, size(like), count(series)):
+        to_lanes(series[lane * stride :], length, stride, target[lane:], pitch)
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
@@ -194,15 +197,24 @@ def _cell(x: Any, y: Any, above: Any, corner: Any, left: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def _row_by_row(xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: int) -> None:
+def _row_by_row(
+    X: NDArray[Any],
+    xs: NDArray[Any],
+    ys: NDArray[Any],
+    n: int,
+    m: int,
+    radius: int,
+    inf: Any,
+) -> None:
     """Into `ys`: at 2 (j + 1) it holds y[j], behind that the row of D, in place."""
-    lanes = count(xs)
-    inf = fill(xs, np.inf, 1)
+    lanes = size(inf)
     for j in range(m + 1):
         store(ys, (2 * j + 1) * lanes, inf)
-    store(ys, lanes, fill(xs, 0, 1))
+    store(ys, lanes, fill_like(inf, 0))
     for i in range(n):
-        x = load(xs, i * lanes, inf)
+        if i % CHUNK == 0:
+            _transpose(X[i:], min(CHUNK, n - i), n, xs, lanes, inf)
+        x = load(xs, i % CHUNK * lanes, inf)
         first = max(0, i - radius)
         corner = load(ys, (2 * first + 1) * lanes, inf)
         left = inf
@@ -217,7 +229,13 @@ def _row_by_row(xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: int)
 
 @numba.njit(cache=True, nogil=True)
 def _tile_by_tile(  # noqa: PLR0915  # four rows, spelled out
-    xs: NDArray[Any], ys: NDArray[Any], n: int, m: int, radius: int
+    X: NDArray[Any],
+    xs: NDArray[Any],
+    ys: NDArray[Any],
+    n: int,
+    m: int,
+    radius: int,
+    inf: Any,
 ) -> None:
     """As _row_by_row, four rows at a time; radius >= 2.
 
@@ -225,17 +243,23 @@ def _tile_by_tile(  # noqa: PLR0915  # four rows, spelled out
     y and D share an array because at some distances a load of one would wait for a
     store to the other (addresses that agree in their low 12 bits).
     """
-    lanes = count(xs)
-    inf = fill(xs, np.inf, 1)
-    zero = fill(xs, 0, 1)
+    lanes = size(inf)
+    zero = fill_like(inf, 0)
     for j in range(m + 1 + SLACK):
         store(ys, (2 * j + 1) * lanes, inf)
-    pad = -n % ROWS
-    for i in range(-pad, n, ROWS):
-        x0 = load(xs, (i + pad) * lanes, inf)
-        x1 = load(xs, (i + pad + 1) * lanes, inf)
-        x2 = load(xs, (i + pad + 2) * lanes, inf)
-        x3 = load(xs, (i + pad + 3) * lanes, inf)
+    for j in range(SLACK):
+        store(xs, j * lanes, inf)
+    end = 0  # of the rows of x that are transposed
+    for i in range(-(-n % ROWS), n, ROWS):
+        if i + ROWS > end:
+            chunk = min(CHUNK, n)
+            end = min(max(0, i) + chunk, n)
+            _transpose(X[end - chunk :], chunk, n, xs[SLACK * lanes :], lanes, inf)
+        at = (SLACK + i + min(CHUNK, n) - end) * lanes
+        x0 = load(xs, at, inf)
+        x1 = load(xs, at + lanes, inf)
+        x2 = load(xs, at + 2 * lanes, inf)
+        x3 = load(xs, at + 3 * lanes, inf)
         # The path starts at D[-1, -1] = 0.
         corner = zero if i == 0 else load(ys, (2 * max(0, i - radius) + 1) * lanes, inf)
         left0 = zero if i == -1 else inf

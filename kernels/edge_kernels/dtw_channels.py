@@ -32,34 +32,21 @@ ROWS = 4  # of a tile: what the unrolled code below spells out
 SLACK = ROWS - 1  # columns over which the band enters a tile, or leaves it
 
 
-def fill_channels(
-    X: NDArray[Any],
-    Y: NDArray[Any],
-    n: int,
-    m: int,
-    channels: int,
-    radius: int,
-    out: NDArray[Any],
-) -> bool:
-    """Distances of the pairs in flat X and Y into `out`; whether all are finite.
+def fill_channels(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any]) -> bool:
+    """Distances of each X[b] to Y[b] into `out`; whether all are finite.
 
-    Checks nothing: `dtw_batch` does. `out` holds a register of pairs or more.
+    Checks nothing: `dtw_batch` does. X (B, n, d) and Y (B, m, d) are C-contiguous and hold
+    a register of pairs or more.
     """
-    return bool(_batch(X, Y, n, m, channels, radius, out))
+    return bool(_batch(X, Y, radius, out))
 
 
 @numba.njit(cache=True, nogil=True)
-def _batch(
-    X: NDArray[Any],
-    Y: NDArray[Any],
-    n: int,
-    m: int,
-    channels: int,
-    radius: int,
-    out: NDArray[Any],
-) -> bool:
-    scratch = aligned(X, _size(X, m, channels, radius))
-    return _blocks(X, Y, n, m, channels, radius, scratch, out)
+def _batch(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any]) -> bool:
+    n, m, channels = X.shape[1], Y.shape[1], X.shape[2]
+    x, y = X.reshape(-1), Y.reshape(-1)
+    scratch = aligned(x, _size(x, m, channels, radius))
+    return _blocks(x, y, n, m, channels, radius, scratch, out)
 
 
 @numba.njit(cache=True, nogil=True)

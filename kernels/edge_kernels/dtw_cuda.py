@@ -46,8 +46,7 @@ def dtw_batch_cuda(
     """
     check_cost(cost)
     X, Y = check_pair(X, Y)
-    channels = check_batch(X, Y)
-    pairs, n, m = X.shape[0], X.shape[1], Y.shape[1]
+    pairs, n, m, channels = check_batch(X, Y)
     radius = check_radius(n, m, radius)
     if not cuda.is_available():
         raise RuntimeError("no CUDA GPU that numba can use: call dtw_batch instead")

@@ -32,12 +32,14 @@ __all__ = [
     "all_finite",
     "count",
     "fill",
+    "fill_like",
     "least",
     "lift",
     "load",
     "lower",
     "register_bytes",
     "reverse",
+    "size",
     "store",
     "sub",
     "to_lanes",
@@ -92,16 +94,20 @@ def count(_context: Any, array: Any) -> Any:
 def fill(_context: Any, array: Any, value: Any, registers: Any) -> Any:
     """`registers` (a literal) registers of the array's dtype, `value` in every lane."""
     lanes = Lanes(array.dtype, registers.literal_value * _count(array))
+    return lanes(array, value, registers), _filler(lanes, value)
 
-    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        number = context.cast(builder, args[1], value, lanes.dtype)
-        vector = context.get_value_type(lanes)
-        one = builder.insert_element(
-            ir.Constant(vector, ir.Undefined), number, ir.Constant(INDEX, 0)
-        )
-        return builder.shuffle_vector(one, one, _mask([0] * lanes.count))
 
-    return lanes(array, value, registers), generate
+@intrinsic
+def fill_like(_context: Any, lanes: Any, value: Any) -> Any:
+    """`value` in every lane, as many as `lanes` has."""
+    return lanes(lanes, value), _filler(lanes, value)
+
+
+@intrinsic
+def size(_context: Any, lanes: Any) -> Any:
+    """How many lanes there are, a constant to the compiler."""
+    number = ir.Constant(ir.IntType(types.intp.bitwidth), lanes.count)
+    return types.intp(lanes), lambda _context, _builder, _signature, _args: number
 
 
 @intrinsic
@@ -246,6 +252,20 @@ def transpose(
 
     signature = types.void(source, types.intp, types.intp, target, types.intp, types.intp)
     return signature, generate
+
+
+def _filler(lanes: Lanes, value: Any) -> Any:
+    """The second of two or three arguments in every lane."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        number = context.cast(builder, args[1], value, lanes.dtype)
+        vector = context.get_value_type(lanes)
+        one = builder.insert_element(
+            ir.Constant(vector, ir.Undefined), number, ir.Constant(INDEX, 0)
+        )
+        return builder.shuffle_vector(one, one, _mask([0] * lanes.count))
+
+    return generate
 
 
 def _shuffler(first: int, second: int, indices: range) -> Any:

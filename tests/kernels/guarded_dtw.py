@@ -22,7 +22,7 @@ from edge_kernels import (
     dtw_paths,
 )
 
-BATCH = 17  # a block of lanes, and one that overlaps it
+BATCH = 39  # blocks of two registers of lanes, and those of one that overlap them
 
 
 def main(sizes: range, channels: int, short: int) -> None:
@@ -50,7 +50,7 @@ def compare(x: NDArray[Any], y: NDArray[Any], radius: int, allocate: Any) -> Non
 
     a, b, out = on_the_edge(x), on_the_edge(y), on_the_edge(np.zeros_like(batch))
     if channels == 1:
-        scratch = allocate(dtw_batches._size(a, n, m), dtype)
+        scratch = allocate(dtw_batches._size(a, m), dtype)
         dtw_batches._blocks(a, b, n, m, radius, scratch, out)
     else:
         scratch = allocate(dtw_channels._size(a, m, channels, radius), dtype)
