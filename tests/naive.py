@@ -12,6 +12,7 @@ __all__ = [
     "dtw_matrix",
     "event_counts",
     "isolation_score",
+    "rolling_median",
     "smooth",
     "vus_pr",
     "whiten",
@@ -289,3 +290,12 @@ def spectrum(x: NDArray[np.float64]) -> NDArray[np.float64]:
         power[-1] /= 2
     share: NDArray[np.float64] = power / power.sum()
     return share
+
+
+def rolling_median(values: list[float], length: int, stride: int = 1) -> list[float]:
+    """Median of the newest `length` of every `stride`-th value, after each value."""
+    out = []
+    for n in range(1, len(values) + 1):
+        kept = np.array(values[:n:stride], np.float32).astype(np.float64)[-length:]
+        out.append(float(np.median(kept)))
+    return out

@@ -22,15 +22,18 @@ from edge_kernels.grid import (
     new_due,
     new_grid,
 )
+from edge_kernels.medians import Medians, new_medians, rolling_median
 from edge_kernels.periods import Spectrum, dominant_periods, spectrum
 from edge_kernels.profile import against_profile
-from edge_kernels.stages import (
+from edge_kernels.reductions import (
     combine_log1p,
+    largest_group,
+    mahalanobis,
     mean_of_largest,
-    smooth,
-    standardise,
-    whiten,
+    mean_square,
+    vote,
 )
+from edge_kernels.stages import smooth, standardise, whiten
 from edge_kernels.warming import warm
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "Due",
     "Forest",
     "Grid",
+    "Medians",
     "Readings",
     "Spectrum",
     "against_profile",
@@ -57,13 +61,19 @@ __all__ = [
     "expire",
     "forest_scores",
     "ingest",
+    "largest_group",
+    "mahalanobis",
     "mean_of_largest",
+    "mean_square",
     "new_due",
     "new_grid",
+    "new_medians",
+    "rolling_median",
     "smooth",
     "span_features",
     "spectrum",
     "standardise",
+    "vote",
     "warm",
     "whiten",
 ]

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["combine_log1p", "mean_of_largest", "smooth", "standardise", "whiten"]
+__all__ = ["smooth", "standardise", "whiten"]
 
 Floats = NDArray[np.float32]
 
@@ -65,19 +65,6 @@ def standardise(
     return out
 
 
-def mean_of_largest(tracks: Floats, k: int) -> Floats:
-    """Mean of the `k` largest signals of each track, (B, T, C) -> (B, T).
-
-    Raises:
-        ValueError: `tracks` is not (B, T, C) or `k` is not in 1..C.
-    """
-    if tracks.ndim != 3 or not 1 <= k <= tracks.shape[2]:
-        raise ValueError(f"tracks must be (B, T, C) and k in 1..C, got {tracks.shape}, {k}")
-    out = np.empty(tracks.shape[:2], np.float32)
-    _mean_of_largest(tracks, k, out)
-    return out
-
-
 def smooth(
     scores: Floats,
     device: NDArray[np.int64],
@@ -117,19 +104,6 @@ def smooth(
     return out
 
 
-def combine_log1p(scores: Floats) -> Floats:
-    """One score from T tracks, (B, T) -> (B, 1): the mean of log(1 + s), s >= 0.
-
-    Raises:
-        ValueError: `scores` is not (B, T) with T >= 1.
-    """
-    if scores.ndim != 2 or scores.shape[1] < 1:
-        raise ValueError(f"scores must be (B, T), got {scores.shape}")
-    logs: Floats = np.log1p(np.maximum(scores, 0))
-    mean: Floats = np.mean(logs, axis=1, keepdims=True, dtype=np.float32)
-    return mean
-
-
 def _check(device: NDArray[np.int64], devices: int, rows: int) -> None:
     if device.shape != (rows,):
         raise ValueError(f"device must be ({rows},), got {device.shape}")
@@ -163,28 +137,6 @@ def _standardise(
         for t in range(tracks.shape[1]):
             for c in range(tracks.shape[2]):
                 out[b, t, c] = (abs(tracks[b, t, c]) - mean[d, t, c]) / deviation[d, t, c]
-
-
-@numba.njit(cache=True, nogil=True)
-def _mean_of_largest(tracks: Floats, k: int, out: Floats) -> None:
-    # k is a handful: insertion into a sorted list of k beats sorting the whole row.
-    largest = np.empty(k, np.float32)
-    for b in range(tracks.shape[0]):
-        for t in range(tracks.shape[1]):
-            largest[:] = -np.inf
-            for c in range(tracks.shape[2]):
-                value = tracks[b, t, c]
-                if value <= largest[k - 1]:
-                    continue
-                at = k - 1
-                while at > 0 and largest[at - 1] < value:
-                    largest[at] = largest[at - 1]
-                    at -= 1
-                largest[at] = value
-            total = np.float32(0.0)
-            for j in range(k):
-                total += largest[j]
-            out[b, t] = total / k
 
 
 @numba.njit(cache=True, nogil=True)

@@ -14,8 +14,10 @@ from edge_kernels.dtw_paths import dtw_path
 from edge_kernels.features import span_features
 from edge_kernels.forest import Forest, forest_scores
 from edge_kernels.grid import Readings, expire, ingest, new_due, new_grid
+from edge_kernels.medians import new_medians, rolling_median
 from edge_kernels.profile import against_profile
-from edge_kernels.stages import mean_of_largest, smooth, standardise, whiten
+from edge_kernels.reductions import largest_group, mahalanobis, mean_of_largest, mean_square
+from edge_kernels.stages import smooth, standardise, whiten
 
 __all__ = ["warm"]
 
@@ -78,6 +80,10 @@ def _stages() -> None:
     )
     pair = np.ones((1, 2, 1), np.float32)
     span_features(pair, pair, np.full(1, 2), 1e-4)
+    mean_square(row[np.newaxis])
+    largest_group(row[np.newaxis], device)
+    mahalanobis(row[np.newaxis], device, row[np.newaxis], row[np.newaxis, np.newaxis])
+    rolling_median(row[0], device, new_medians(1, 1), fewest=1)
     smooth(row, device, np.ones((1, 1, 2), np.float32), 0.5, row.copy())
 
 
