@@ -97,6 +97,6 @@ def bench_score(benchmark: BenchmarkFixture, size: int) -> None:
     values = Compressors(1).step(30 + size)[1]
     device = np.arange(size) % len(DEVICES)
     window = np.stack([values[i : i + 30, d] for i, d in enumerate(device)])
-    scores = benchmark(scorer.score, window, device)
+    scores = benchmark(scorer.score, window, device, np.arange(size) // len(DEVICES))
     assert np.isfinite(scores.score).all()
     benchmark.extra_info["windows"] = size

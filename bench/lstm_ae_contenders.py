@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,11 +19,11 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from edge_anomaly.bundle import ONNX, TORCHSCRIPT
-from edge_anomaly.ports import Model
+from edge_anomaly.ports import Graph
 from edge_export import to_onnx, weights
 from edge_export.families.lstm_ae import Config, LstmAe, Scaler
 from edge_export.to_torchscript import to_torchscript
-from edge_export.verify import TorchModel, load
+from edge_export.verify import TorchGraph, load
 
 __all__ = ["BATCHES", "CONTENDERS", "DEVICES", "PEER", "Batch", "batches", "contender", "turns"]
 
@@ -45,6 +46,11 @@ class Batch:
     window: NDArray[np.float32]  # (B, W, C)
     device: NDArray[np.int64]  # (B,)
 
+    @property
+    def feed(self) -> dict[str, NDArray[Any]]:
+        """What a graph is given."""
+        return {"window": self.window, "device": self.device}
+
 
 class Naive(nn.Module):
     """Every head on the whole batch, then each window's own answer."""
@@ -64,7 +70,7 @@ class Naive(nn.Module):
 
 
 @cache
-def contender(name: str, devices: int) -> Model:
+def contender(name: str, devices: int) -> Graph:
     """One of CONTENDERS with random weights of full size: speed does not depend on training."""
     torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):
@@ -77,7 +83,7 @@ def contender(name: str, devices: int) -> Model:
         return load(ONNX, _naive_graph(_graph(trained), weights.stack(trained)))
     if name == "TorchScript, grouped":
         return load(TORCHSCRIPT, to_torchscript(trained))
-    return TorchModel(Naive(trained) if name == PEER else trained)
+    return TorchGraph(Naive(trained) if name == PEER else trained)
 
 
 def batches(devices: int, size: int, count: int = 16) -> list[Batch]:
@@ -90,13 +96,13 @@ def batches(devices: int, size: int, count: int = 16) -> list[Batch]:
     ]
 
 
-def turns(model: Model, some: list[Batch]) -> Callable[[], object]:
+def turns(graph: Graph, some: list[Batch]) -> Callable[[], object]:
     """Runs the next of `some` at each call."""
     endless = cycle(some)
 
     def run() -> object:
         batch = next(endless)
-        return model.run(batch.window, batch.device)
+        return graph.run(batch.feed)
 
     return run
 

@@ -27,7 +27,7 @@ from edge_anomaly.scoring import Scorer
 from edge_export import provenance
 from edge_export.demo_bundle import OUT
 from edge_export.package import read_bundle
-from edge_export.verify import load
+from edge_export.verify import load_model
 
 __all__ = ["Raised", "alarms", "open_demo", "ratios"]
 
@@ -54,8 +54,7 @@ class Raised:
 def open_demo() -> tuple[Bundle, Model]:
     """The bundle that ships, loaded."""
     bundle = read_bundle(OUT)
-    [branch] = bundle.manifest.branches
-    return bundle, load("onnx", bundle.graphs[branch.graphs["onnx"]])
+    return bundle, load_model(bundle)
 
 
 def ratios(
@@ -72,7 +71,7 @@ def ratios(
     worst = np.zeros(ratio.shape, np.int64)
     for end in range(bundle.window, slots + 1):
         window = np.ascontiguousarray(values[end - bundle.window : end].transpose(1, 0, 2))
-        scores = scorer.score(window, device)
+        scores = scorer.score(window, device, np.full(device.size, end - 1))
         ratio[end - 1] = scores.score / scores.threshold
         worst[end - 1] = scores.deviation.argmax(axis=1)
     return ratio, worst

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from machine import cpu
 
-from edge_anomaly.bundle import ONNX
 from edge_anomaly.errors import AgentError
 from edge_export import scoreboard
 from edge_export.datasets import asd
@@ -26,7 +25,7 @@ from edge_export.evaluation import Evaluation, Setting
 from edge_export.metrics import EPISODE_GAP
 from edge_export.package import read_bundle
 from edge_export.provenance import commit
-from edge_export.verify import load
+from edge_export.verify import load_model
 
 ROOT = Path(__file__).parents[1]
 INTRODUCTION = """\
@@ -69,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         bundle = read_bundle(arguments.bundle)
         train, test = asd.load()
-        model = load(ONNX, bundle.graphs[bundle.manifest.branches[0].graphs[ONNX]])
+        model = load_model(bundle)
         found = evaluate(bundle, model, train, test, Setting())
     except AgentError as exc:
         sys.stderr.write(f"{exc}\n")

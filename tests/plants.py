@@ -28,6 +28,7 @@ from edge_anomaly.bundle import (
 from edge_anomaly.config import Config, parse
 from edge_anomaly.core import Core
 from edge_anomaly.monitor import Monitor
+from edge_anomaly.ports import Graph, Model
 from edge_anomaly.values import Message, Publish
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "feed",
     "fresh_core",
     "message",
+    "model",
     "npz",
     "of",
     "sealed",
@@ -86,19 +88,26 @@ alarms:
 
 
 class Expecting:
-    """A model: the last step of the window, and the mean of those before it."""
+    """A graph: the last step of the window, and the mean of those before it."""
 
     provider = "by hand"
+    inputs = ("window",)
 
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def run(
-        self, window: NDArray[np.float32], device: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        self.batches.append(device.size)
-        observed = window[:, -1:, :]
-        return observed, window[:, :-1, :].mean(axis=1, keepdims=True, dtype=np.float32)
+    def run(self, feed: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        window = feed["window"]
+        self.batches.append(len(window))
+        return {
+            "observed": window[:, -1:, :],
+            "expected": window[:, :-1, :].mean(axis=1, keepdims=True, dtype=np.float32),
+        }
+
+
+def model(graph: Graph | None = None) -> Model:
+    """The plant's model, with a graph of its own or another."""
+    return Model({"main": graph or Expecting()})
 
 
 def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -114,7 +123,7 @@ def bundle_files(*, smoothed: bool = False, min_coverage: float = 0.8) -> dict[s
     row = np.ones((devices, signals), np.float32)
     window = np.full((3, WINDOW, signals), 10.0, np.float32)
     window[:, -1, 0] += [0.0, 1.0, 4.0]
-    observed, expected = Expecting().run(window, np.zeros(3, np.int64))
+    answers = Expecting().run({"window": window})
     files = {
         GRAPH: b"a graph",
         CALIBRATION: npz(
@@ -133,8 +142,8 @@ def bundle_files(*, smoothed: bool = False, min_coverage: float = 0.8) -> dict[s
                 "signals": np.array(SIGNALS),
                 "window": window,
                 "device": np.zeros(3, np.int64),
-                "observed": observed,
-                "expected": expected,
+                "observed": answers["observed"],
+                "expected": answers["expected"],
                 "score": np.array([0.0, 1.0, 4.0], np.float32),
             }
         ),
@@ -180,7 +189,7 @@ def config(old: str = "", new: str = "") -> Config:
 def agent(rules: Config | None = None, **options: Any) -> tuple[Core, Monitor]:
     """A core with its one monitor."""
     rules = rules or config()
-    monitor = Monitor(bundle(**options), Expecting(), rules.models[0], rules.inputs)
+    monitor = Monitor(bundle(**options), model(), rules.models[0], rules.inputs)
     return Core(rules, [monitor], version="1.2.3", config_sha256="c0ffee"), monitor
 
 

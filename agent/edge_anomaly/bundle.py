@@ -1,4 +1,4 @@
-"""A model bundle: the manifest's types, and the check that turns files into trust.
+"""A model bundle: the check that turns files into trust.
 
 Pure: whoever reads the folder brings its files as bytes. No pickle is ever read.
 """
@@ -9,20 +9,35 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from edge_anomaly.errors import BundleError
+from edge_anomaly.manifest import (
+    MANIFEST,
+    ONNX,
+    ONNX_INT8,
+    SCHEMA,
+    TORCHSCRIPT,
+    Branch,
+    File,
+    Manifest,
+    Provenance,
+    Signal,
+    Stage,
+    Threshold,
+    dump_manifest,
+    parse_manifest,
+)
 
 __all__ = [
     "CALIBRATION",
     "GOLDEN",
     "MANIFEST",
     "ONNX",
+    "ONNX_INT8",
     "SCHEMA",
     "TORCHSCRIPT",
     "Branch",
@@ -40,9 +55,7 @@ __all__ = [
     "parse_manifest",
 ]
 
-SCHEMA = "edge-agent.bundle/1"
-MANIFEST, CALIBRATION, GOLDEN = "manifest.yaml", "calibration.npz", "golden.npz"
-ONNX, TORCHSCRIPT = "onnx", "torchscript"
+CALIBRATION, GOLDEN = "calibration.npz", "golden.npz"
 
 _NO_ARRAYS = (
     ValueError,
@@ -54,101 +67,22 @@ _NO_ARRAYS = (
     zlib.error,
 )
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[\w][\w.-]*$")]
-
-
-class Signal(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    kw_only=True,
-    omit_defaults=True,
-):
-    """One input of the model, in the model's order."""
-
-    name: str
-    unit: str = ""
-
-
-class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a file of the bundle must be."""
-
-    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Branch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One graph and the windows it looks at."""
-
-    name: Name
-    window: Count  # slots
-    hop: Count = 1  # slots
-    graphs: dict[str, str]  # runtime (onnx | torchscript): file
-    heads: bool = False  # the graph also takes `device`
-
-
-class Stage(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    kw_only=True,
-    omit_defaults=True,
-):
-    """One step of the score recipe; its learnt constants are in calibration.npz."""
-
-    stage: Name
-    with_raw: bool = False  # whiten: keep the raw residual as a track of its own
-    largest: Count | None = None  # reduce: how many signals count
-    minutes: Annotated[float, msgspec.Meta(gt=0)] | None = None  # smooth: time constant
-
-
-class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How the alarm thresholds in calibration.npz came about."""
-
-    rule: str  # quantile | mean-std
-    parameter: float  # the quantile, or the number of deviations
-    windows: Count  # held-out healthy windows per device
-
-
-class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the model comes from."""
-
-    created: str  # ISO 8601, UTC
-    command: str
-    data_sha256: str
-    seed: int
-    commit: str = ""
-    versions: dict[str, str] = {}
-    metrics: dict[str, float] = {}
-
-
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """manifest.yaml."""
-
-    schema: str
-    name: Name
-    version: str
-    family: Name
-    signals: Annotated[list[Signal], msgspec.Meta(min_length=1)]
-    devices: Annotated[list[str], msgspec.Meta(min_length=1)]  # in the graph's order
-    period_ns: Count
-    min_coverage: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
-    branches: Annotated[list[Branch], msgspec.Meta(min_length=1, max_length=1)]
-    recipe: Annotated[list[Stage], msgspec.Meta(min_length=1)]
-    threshold: Threshold
-    files: dict[str, File]
-    provenance: Provenance
-
 
 @dataclass(frozen=True)
 class Golden:
-    """What the bundle must answer before it is believed; N windows in time order."""
+    """What the bundle must answer before it is believed: a short run of a few devices.
+
+    N windows in time order within each device, from a fresh start, so that whatever remembers
+    (a graph's state, a running average, a rolling median) is asked too.
+    """
 
     window: NDArray[np.float32]  # (N, W, C) in engineering units
     device: NDArray[np.int64]  # (N,)
-    observed: NDArray[np.float32]  # (N, S, C) scaled
-    expected: NDArray[np.float32]  # (N, S, C) scaled
+    slot: NDArray[np.int64]  # (N,) newest slot of each window, in periods since the epoch
+    observed: Mapping[str, NDArray[np.float32]]  # by branch: (N, S, C) scaled
+    expected: Mapping[str, NDArray[np.float32]]  # by branch: (N, S, C) scaled
     score: NDArray[np.float32]  # (N,)
+    threshold: NDArray[np.float32]  # (N,)
 
 
 @dataclass(frozen=True)
@@ -170,30 +104,6 @@ class Bundle:
     def window(self) -> int:
         """Slots of the longest window that any branch looks at."""
         return max(branch.window for branch in self.manifest.branches)
-
-
-def parse_manifest(text: str | bytes) -> Manifest:
-    """Read a manifest.
-
-    Raises:
-        BundleError: It is not YAML, not a manifest, or of a schema this agent does not know.
-    """
-    try:
-        manifest = msgspec.convert(yaml.safe_load(text), Manifest)
-    except (yaml.YAMLError, msgspec.ValidationError, ValueError, RecursionError) as exc:
-        raise BundleError(f"{MANIFEST}: {exc}") from exc
-    if manifest.schema != SCHEMA:
-        raise BundleError(f"{MANIFEST}: schema {manifest.schema!r}, this agent reads {SCHEMA!r}")
-    if len(set(manifest.devices)) < len(manifest.devices):
-        raise BundleError(f"{MANIFEST}: devices: one is there twice")
-    return manifest
-
-
-def dump_manifest(manifest: Manifest) -> str:
-    """Render a manifest as the YAML that `parse_manifest` reads."""
-    return yaml.safe_dump(
-        msgspec.to_builtins(manifest), sort_keys=False, allow_unicode=True, width=100
-    )
 
 
 def load_arrays(name: str, content: bytes) -> dict[str, NDArray[Any]]:
@@ -251,27 +161,67 @@ def open_bundle(files: Mapping[str, bytes]) -> Bundle:
         sha256=hashlib.sha256(files[MANIFEST]).hexdigest(),
         graphs={name: files[name] for name in _graph_files(manifest)},
         calibration=calibration,
-        golden=_golden(manifest, load_arrays(GOLDEN, files[GOLDEN])),
+        golden=_golden(manifest, load_arrays(GOLDEN, files[GOLDEN]), calibration["threshold"]),
     )
 
 
 def _graph_files(manifest: Manifest) -> list[str]:
-    return [name for branch in manifest.branches for name in branch.graphs.values()]
+    return [
+        name
+        for branch in manifest.branches
+        for name in (*branch.graphs.values(), *branch.ahead.values())
+    ]
 
 
-def _golden(manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> Golden:
+def _golden(manifest: Manifest, arrays: Mapping[str, NDArray[Any]], fixed: NDArray[Any]) -> Golden:
+    """The golden run; files from before 0.2 lack what one branch and fixed thresholds imply."""
+    names = [signal.name for signal in manifest.signals]
+    branches = [branch.name for branch in manifest.branches]
     try:
-        golden = Golden(*(arrays[key] for key in Golden.__dataclass_fields__))
         order = [str(name) for name in arrays["signals"]]
+        window, device = arrays["window"], arrays["device"]
+        if order != names:
+            raise BundleError(
+                f"{GOLDEN}: made for the signals {', '.join(order)}; "
+                f"the manifest's order is {', '.join(names)}"
+            )
+        _check_golden_rows(window, device, manifest)
+        old = "observed" in arrays and len(branches) == 1
+        golden = Golden(
+            window=window,
+            device=device,
+            slot=_turn(device) if old and "slot" not in arrays else arrays["slot"],
+            observed={b: arrays["observed" if old else f"{b}.observed"] for b in branches},
+            expected={b: arrays["expected" if old else f"{b}.expected"] for b in branches},
+            score=arrays["score"],
+            threshold=fixed[device] if old and "threshold" not in arrays else arrays["threshold"],
+        )
     except KeyError as exc:
         raise BundleError(f"{GOLDEN}: no array {exc}") from exc
-    names = [signal.name for signal in manifest.signals]
-    if order != names:
-        raise BundleError(
-            f"{GOLDEN}: made for the signals {', '.join(order)}; "
-            f"the manifest's order is {', '.join(names)}"
-        )
-    n, window = golden.device.size, max(branch.window for branch in manifest.branches)
-    if n == 0 or golden.window.shape != (n, window, len(names)) or golden.score.shape != (n,):
+    n = device.size
+    if not golden.slot.shape == golden.score.shape == golden.threshold.shape == (n,):
         raise BundleError(f"{GOLDEN}: shapes do not fit the manifest")
+    if golden.slot.dtype != np.int64:
+        raise BundleError(f"{GOLDEN}: 'slot' must hold whole numbers of 64 bits")
     return golden
+
+
+def _check_golden_rows(window: NDArray[Any], device: NDArray[Any], manifest: Manifest) -> None:
+    longest = max(branch.window for branch in manifest.branches)
+    n = device.size
+    if n == 0 or device.shape != (n,) or window.shape != (n, longest, len(manifest.signals)):
+        raise BundleError(f"{GOLDEN}: shapes do not fit the manifest")
+    if window.dtype != np.float32 or device.dtype != np.int64:
+        raise BundleError(f"{GOLDEN}: 'window' must be float32 and 'device' int64")
+    if not (device.min() >= 0 and device.max() < len(manifest.devices)):
+        raise BundleError(f"{GOLDEN}: 'device' names a row that the manifest has not")
+
+
+def _turn(device: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many windows of the same device came before each, (N,)."""
+    seen = np.zeros(int(device.max()) + 1, np.int64)
+    turns = np.empty_like(device)
+    for i, d in enumerate(device):
+        turns[i] = seen[d]
+        seen[d] += 1
+    return turns

@@ -1,12 +1,14 @@
 """`edge-agent bundle`: what is in a bundle, and whether it can be trusted."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from edge_anomaly.adapters.bundles import load_model, read_bundle
+from edge_anomaly.bundle import ONNX, Branch, Manifest, Stage
 
 __all__ = ["register"]
 
@@ -36,9 +38,10 @@ def _inspect(args: argparse.Namespace) -> int:
         "signals": ", ".join(f"{s.name} {s.unit}".strip() for s in manifest.signals),
         "period": f"{manifest.period_ns / 1e9:g} s",
         "window": f"{bundle.window} readings a signal",
-        "recipe": ", ".join(stage.stage for stage in manifest.recipe),
+        "branches": "; ".join(_branch(branch) for branch in manifest.branches),
+        "recipe": _stages(manifest.recipe),
         "threshold": f"{manifest.threshold.rule} {manifest.threshold.parameter:g}",
-        "graphs": ", ".join(manifest.branches[0].graphs.values()),
+        "graphs": ", ".join(bundle.graphs) or "none",
         "created": f"{manifest.provenance.created} by {manifest.provenance.command}",
     }
     for key, value in rows.items():
@@ -51,7 +54,22 @@ def _inspect(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     bundle = read_bundle(args.bundle)
-    for runtime in bundle.manifest.branches[0].graphs:
+    for runtime in _runtimes(bundle.manifest):
         model = load_model(bundle, args.bundle, runtime)
         Console(highlight=False).print(f"{runtime}: golden answers match, on {model.provider}")
     return 0
+
+
+def _branch(branch: Branch) -> str:
+    stages = f": {_stages(branch.recipe)}" if branch.recipe else ""
+    return f"{branch.name} ({branch.window} slots, every {branch.hop}){stages}"
+
+
+def _stages(recipe: Sequence[Stage]) -> str:
+    return ", ".join(stage.stage for stage in recipe)
+
+
+def _runtimes(manifest: Manifest) -> list[str]:
+    """What the bundle has graphs for; a bundle without any runs anywhere."""
+    named = [runtime for branch in manifest.branches for runtime in branch.graphs]
+    return list(dict.fromkeys(named)) or [ONNX]

@@ -140,7 +140,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     bundle: Text  # folder, relative to this file
     devices: Annotated[list[Text], msgspec.Meta(min_length=1)]  # ids or patterns: c-*
     signals: dict[str, str] = {}  # the plant's name: the model's name, where they differ
-    runtime: Literal["onnx", "torchscript"] = "onnx"
+    runtime: Literal["onnx", "onnx-int8", "torchscript"] = "onnx"
 
     def watches(self, device: str) -> bool:
         """Whether one of the patterns names `device`."""

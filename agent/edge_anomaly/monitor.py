@@ -12,7 +12,7 @@ from edge_anomaly.config import Input
 from edge_anomaly.config import Model as Watch
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.ports import Model
-from edge_anomaly.scoring import Scorer
+from edge_anomaly.scoring import Scorer, Scores
 from edge_kernels import ACCEPTED, Readings, expire, ingest, new_due, new_grid
 
 __all__ = ["MICRO_BATCH", "Judged", "Monitor", "Refused"]
@@ -35,6 +35,7 @@ class Judged:
     deviation: NDArray[np.float32]  # (C,)
     observed: NDArray[np.float32]  # (C,) engineering units
     expected: NDArray[np.float32]  # (C,)
+    where_ns: tuple[int, int] | None = None  # start and end of what a stage blames in the window
 
 
 @dataclass(frozen=True)
@@ -168,11 +169,13 @@ class Monitor:
         place = np.cumsum(scored) - 1
         if scored.any():
             scores = self._scorer.score(
-                self._due.window[:count][scored], device[scored], fresh[scored]
+                self._due.window[:count][scored],
+                device[scored],
+                self._due.slot[:count][scored],
+                fresh[scored],
             )
         self.windows += int(scored.sum())
         period, span = self._grid.period, self.bundle.window
-        threshold = self.bundle.calibration["threshold"]
         nothing = np.empty(0, np.float32)
         for i in range(count):
             end_ns = (int(self._due.slot[i]) + 1) * period
@@ -186,11 +189,29 @@ class Monitor:
                 coverage=float(coverage[i]),
                 warm=bool(self._due.warm[i]),
                 score=score if math.isfinite(score) else None,
-                threshold=float(threshold[device[i]]),
+                threshold=self._scorer.usual_threshold(int(device[i]))
+                if at is None
+                else float(scores.threshold[at]),
                 deviation=nothing if at is None else scores.deviation[at],
                 observed=nothing if at is None else scores.observed[at],
                 expected=nothing if at is None else scores.expected[at],
+                where_ns=None if at is None else self._where(scores, at, end_ns),
             )
+
+    def _where(self, scores: Scores, at: int, end_ns: int) -> tuple[int, int] | None:
+        """Start and end of what is to blame inside a window that is above its threshold."""
+        if not scores.score[at] > scores.threshold[at]:
+            return None  # nobody asks, and working it out takes time
+        span = scores.where(at)
+        if span is None:
+            return None
+        period = self._grid.period
+        start_ns = end_ns - self.bundle.window * period
+        return start_ns + span[0] * period, start_ns + (span[1] + 1) * period
+
+    def prepare(self) -> None:
+        """Do what can be done before the next readings arrive."""
+        self._scorer.prepare()
 
     def _fresh(self, device: NDArray[np.int64], scored: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which windows are the first scored ones behind a gap, shape (B,)."""

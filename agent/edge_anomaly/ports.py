@@ -1,38 +1,57 @@
 """What the core and its driver need of the world, as protocols that adapters fulfil."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_anomaly.values import Message, Publish
 
-__all__ = ["Link", "Model"]
+__all__ = ["Graph", "Link", "Model"]
 
 
-class Model(Protocol):
-    """A loaded graph."""
+class Graph(Protocol):
+    """A loaded graph, in whatever runs it."""
 
     @property
     def provider(self) -> str:
         """Where it really runs, such as CPUExecutionProvider."""
         ...
 
-    def run(
-        self, window: NDArray[np.float32], device: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Observed and expected values in scaled units.
+    @property
+    def inputs(self) -> Collection[str]:
+        """Names of what it takes.
 
-        Args:
-            window: In engineering units, shape (B, W, C).
-            device: Row of the bundle's devices for each window, shape (B,); a graph
-                without heads does not look at it.
-
-        Returns:
-            Both (B, S, C) for the span S that the score recipe needs.
+        `window` float32 (B, W, C) in engineering units, `device` int64 (B,), `clock` float32
+        (B, W, 4), `state` float32 (B, ...); NaN where a device has no state yet.
         """
         ...
+
+    def run(self, feed: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.float32]]:
+        """Answers by name.
+
+        `observed` and `expected`, both (B, S, C) in scaled units for the span S that the score
+        needs, and `state` where it takes one.
+
+        Args:
+            feed: At least what `inputs` names.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """Every graph of a bundle, loaded."""
+
+    graphs: Mapping[str, Graph] = field(default_factory=dict)  # by branch
+    ahead: Mapping[str, Graph] = field(default_factory=dict)  # by branch: run before the sample
+
+    @property
+    def provider(self) -> str:
+        """Where the graphs run; they may differ."""
+        return ", ".join(dict.fromkeys(graph.provider for graph in self.graphs.values())) or "none"
 
 
 class Link(Protocol):

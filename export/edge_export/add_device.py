@@ -16,14 +16,16 @@ import numpy as np
 from edge_anomaly.bundle import ONNX, TORCHSCRIPT, Bundle, Manifest, Provenance
 from edge_anomaly.errors import BundleError, RecordingError
 from edge_export import to_onnx, weights
+from edge_export.answers import answers
 from edge_export.calibrate import Rule, calibrate
 from edge_export.families.lstm_ae import Config, LstmAe, train
+from edge_export.families.lstm_ae_bundle import grow, new_model
+from edge_export.family import Trained
 from edge_export.package import check_place, choose_golden, read_bundle, write_bundle
 from edge_export.provenance import provenance
 from edge_export.recordings import Recording, Slicing, Windows, signals_of
 from edge_export.split import Split, split
-from edge_export.train import answers, assemble, new_model
-from edge_export.verify import TorchModel
+from edge_export.train import assemble, loaded
 
 __all__ = ["add_device"]
 
@@ -69,20 +71,21 @@ def add_device(
     )
     log.info("%s: %d windows to learn from, %d held out", device, len(parts.fit), len(parts.held))
     alone, losses = _train_head(weights.restore(old, window), parts, config)
-    observed, expected = answers(TorchModel(alone), parts.held)
-    constants, threshold = calibrate(
-        msgspec.structs.replace(manifest, devices=[device]),
-        observed - expected,
-        parts.held.device,
-        Rule(manifest.threshold.rule, manifest.threshold.parameter),
-    )
-    constants |= {"centre": parts.centre, "scale": parts.scale, "fill": parts.fill}
+    own = _manifest_of(manifest, device)
+    scaling = {"centre": parts.centre, "scale": parts.scale, "fill": parts.fill}
+    of_head = Trained([grow(alone, branch, bundle.signals, torchscript=False)], manifest.recipe)
+    held_answers = answers(own, scaling, loaded(of_head), parts.held)
+    constants, threshold = calibrate(own, scaling, held_answers, Rule.of(manifest.threshold))
     fewest = min(threshold.windows, manifest.threshold.windows)
     metrics = {"head_held_out_loss": min(losses), "head_epochs": float(len(losses) - 1)}
     held = replace(parts.held, device=np.full_like(parts.held.device, len(manifest.devices)))
     golden = _after(bundle, choose_golden(held))
+    whole = weights.restore(weights.append_head(old, weights.stack(alone)), window)
     files = assemble(
-        weights.restore(weights.append_head(old, weights.stack(alone)), window),
+        Trained(
+            [grow(whole, branch, bundle.signals, torchscript=TORCHSCRIPT in branch.graphs)],
+            manifest.recipe,
+        ),
         msgspec.structs.replace(
             manifest,
             version=f"{manifest.version}+{device}",
@@ -98,9 +101,12 @@ def add_device(
         },
         _after(bundle, held[:: 1 + len(held) // SAMPLED]),
         golden,
-        torchscript=TORCHSCRIPT in branch.graphs,
     )
     return write_bundle(out, files)
+
+
+def _manifest_of(manifest: Manifest, device: str) -> Manifest:
+    return msgspec.structs.replace(manifest, devices=[device])
 
 
 def _newcomer(manifest: Manifest, recordings: Sequence[Recording]) -> str:
@@ -147,7 +153,7 @@ def _after(bundle: Bundle, new: Windows) -> Windows:
     return Windows(
         window=np.concatenate([golden.window, new.window]),
         device=np.concatenate([golden.device, new.device]),
-        slot=np.concatenate([np.zeros(old, np.int64), new.slot]),
+        slot=np.concatenate([golden.slot, new.slot]),
         coverage=np.concatenate([np.ones(old, np.float32), new.coverage]),
     )
 

@@ -1,72 +1,96 @@
-"""Constants of a score recipe and thresholds, from held-out healthy time alone.
+"""Constants of score recipes and thresholds, from healthy time alone.
 
 Each stage's constants are fitted on what the stages before it, run by the agent's own code,
-make of the held-out residuals. No function here takes labels.
+make of held-out residuals: those of the model's own training windows are too small. FITS says
+how, LEARNT of stages that learn like a model, from the windows that it learnt from. No function
+here takes labels.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Manifest, Stage, Threshold
+from edge_anomaly.bundle import Branch, Manifest, Stage, Threshold
 from edge_anomaly.errors import RecordingError
-from edge_anomaly.scoring import Recipe, constant_key, smoothing_weight
+from edge_anomaly.scoring import (
+    HOURLY,
+    Batch,
+    Recipe,
+    constant_key,
+    hour_of_week,
+    side_by_side,
+    smoothing_weight,
+)
+from edge_export.rules import HOUR_OF_WEEK, MEAN_STD, QUANTILE, Rule
 from edge_kernels import smooth
 
-__all__ = ["MEAN_STD", "MINIMUM", "QUANTILE", "Rule", "calibrate", "default_recipe"]
+__all__ = [
+    "FITS",
+    "LEARNT",
+    "MEAN_STD",
+    "MINIMUM",
+    "QUANTILE",
+    "Fitting",
+    "Rule",
+    "calibrate",
+    "default_recipe",
+]
 
 Floats = NDArray[np.float32]
-Rows = NDArray[np.int64]
-Fit = Callable[[Floats, Rows, int, Stage, int], dict[str, Floats]]
+Constants = dict[str, NDArray[Any]]
 
-QUANTILE, MEAN_STD = "quantile", "mean-std"
 MINIMUM = 30  # held-out windows of a device below which no deviation is worth the name
 DEVIATION_FLOOR = 0.01  # scaled units: of the training range. A signal that stood still in
 # healthy time would otherwise turn its smallest step into an alarm.
 LEVEL = 0.99  # quantile that `smooth` takes as a score's healthy level
 LEVEL_FLOOR = 0.1  # of that level: a device that never erred must not divide by nothing
 FEW_SIGNALS = 20
+RIDGE = 1e-2  # of the mean variance: residuals of one machine are nearly collinear
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How a device's threshold follows from its held-out scores."""
+class Fitting:
+    """What a stage's constants are fitted on."""
 
-    # 0.995: one window in 200 of healthy time lies above. Such windows come in runs, so that
-    # at 5 min and three in a row this is an alarm a device a week on the servers' held-out
-    # time, what an operator may be asked to look at in vain. 0.999 is decided by the one or
-    # two largest of a week's scores. Another sampling rate or budget wants another quantile.
-    name: str = QUANTILE
-    parameter: float = 0.995
+    stage: Stage
+    branch: Branch | None  # None: a stage of the recipe of the whole
+    manifest: Manifest
+    tracks: Floats  # (N, T, C) or (N, T): what the stages before it make of the windows
+    batch: Batch  # the windows, in time order within each device
 
-    def __post_init__(self) -> None:
-        if self.name not in {QUANTILE, MEAN_STD}:
-            raise ValueError(f"no threshold rule {self.name!r}; there are quantile and mean-std")
-        if self.name == QUANTILE and not 0 < self.parameter < 1:
-            raise ValueError(f"a quantile lies between 0 and 1, got {self.parameter}")
+    @property
+    def step_ns(self) -> int:
+        """Time from one window of a device to the next."""
+        return self.manifest.period_ns * self.manifest.branches[0].hop
 
-    def threshold(self, score: Floats) -> float:
-        """The threshold over one device's scores, shape (n,)."""
-        if self.name == MEAN_STD:
-            return float(score.mean() + self.parameter * score.std())
-        return float(np.quantile(score, self.parameter))
+    def per_device(
+        self, fit: Callable[[NDArray[Any]], Any], values: NDArray[Any] | None = None
+    ) -> Floats:
+        """`fit` of each device's tracks (or `values`), as one array with a row a device."""
+        values = self.tracks if values is None else values
+        rows = range(len(self.manifest.devices))
+        return np.stack([fit(values[self.batch.device == d]) for d in rows]).astype(np.float32)
 
 
-def default_recipe(signals: int, *, minutes: float = 12.0) -> list[Stage]:
+Fit = Callable[[Fitting], Constants]
+
+
+def default_recipe(signals: int, *, minutes: float = 12.0, with_raw: bool = True) -> list[Stage]:
     """The recipe that carries every family (research: last step, both tracks, smoothed).
 
     Args:
         signals: C; below 20 the three largest count, else the five largest.
         minutes: Time constant of the average; 12 min is alpha 0.08 at one minute and 0.34
             at five, where 0.1 and 0.3 were best on SMD and ASD.
+        with_raw: Whether the residual counts beside what whitening leaves of it.
     """
     largest = min(signals, 3 if signals < FEW_SIGNALS else 5)
     return [
         Stage(stage="residual"),
-        Stage(stage="whiten", with_raw=True),
+        Stage(stage="whiten", with_raw=with_raw),
         Stage(stage="standardise"),
         Stage(stage="reduce", largest=largest),
         Stage(stage="smooth", minutes=minutes),
@@ -76,54 +100,89 @@ def default_recipe(signals: int, *, minutes: float = 12.0) -> list[Stage]:
 
 
 def calibrate(
-    manifest: Manifest, residual: Floats, device: Rows, rule: Rule
-) -> tuple[dict[str, NDArray[Any]], Threshold]:
-    """Fit the recipe's constants, stage by stage, then the thresholds.
+    manifest: Manifest,
+    given: Mapping[str, NDArray[Any]],
+    held: Sequence[Batch],
+    rule: Rule,
+    learnt: Callable[[], Sequence[Batch]] | None = None,
+) -> tuple[Constants, Threshold]:
+    """Fit the constants of all recipes, stage by stage, then the thresholds.
 
     Args:
-        manifest: Devices, period and recipe.
-        residual: Observed - expected of healthy windows the model was not trained on, scaled
-            units, shape (N, S, C), in time order within each device.
-        device: Shape (N,).
+        manifest: Devices, period, branches and recipes.
+        given: Arrays that are there already: scaling, and constants that the family fitted.
+        held: What each branch's graph answers to healthy windows the model was not trained
+            on, in time order within each device.
         rule: How a threshold follows from scores.
+        learnt: The same of the windows that it was trained on; called where a stage asks.
 
     Returns:
-        `threshold` (D,) and `<position>.<stage>.<constant>` arrays, and what the manifest
-        says about the thresholds.
+        All arrays of calibration.npz, and what the manifest says about the thresholds.
 
     Raises:
         RecordingError: A device has too few held-out windows.
     """
-    devices = max(1, len(manifest.devices))
+    devices, device = len(manifest.devices), held[0].device
     counts = np.bincount(device, minlength=devices)
     if counts.min() < MINIMUM:
-        name = manifest.devices[int(counts.argmin())] if manifest.devices else "the device"
+        name = manifest.devices[int(counts.argmin())]
         raise RecordingError(
             f"{name}: {counts.min()} held-out windows, at least {MINIMUM} are needed: record longer"
         )
-    constants: dict[str, NDArray[Any]] = {}
-    for position, stage in enumerate(manifest.recipe):
-        fit = _FITS.get(stage.stage)
-        if fit is not None:
-            before, _ = Recipe(manifest, constants, upto=position).run(residual, device)
-            fitted = fit(before, device, devices, stage, manifest.period_ns)
-            for name, value in fitted.items():
-                constants[constant_key(position, stage.stage, name)] = value
-    score, _ = Recipe(manifest, constants).run(residual, device)
-    constants["threshold"] = _per_device(
-        lambda mine: np.float32(max(1e-6, rule.threshold(mine))), score[:, 0], device, devices
-    )
-    said = Threshold(rule=rule.name, parameter=rule.parameter, windows=int(counts.min()))
-    return constants, said
+    constants: Constants = dict(given)
+    sides = [list(held)]
+    stages = [*manifest.recipe, *(s for branch in manifest.branches for s in branch.recipe)]
+    if learnt is not None and any(stage.stage in LEARNT for stage in stages):
+        sides.append(list(learnt()))
+    ends = []
+    for at, branch in enumerate(manifest.branches):
+        start = [side[at].residual for side in sides]
+        batches = [side[at] for side in sides]
+        ends.append(_fit_recipe(manifest, branch, start, batches, constants))
+    joined = [side_by_side([end[i] for end in ends]) for i in range(len(sides))]
+    score = _fit_recipe(manifest, None, joined, [side[0] for side in sides], constants)[0][:, 0]
+    whole = Fitting(Stage(stage="threshold"), None, manifest, score, held[0])
+    usual = whole.per_device(lambda s: np.float32(max(1e-6, rule.threshold(s, whole.step_ns))))
+    constants["threshold"] = usual
+    if rule.name == HOUR_OF_WEEK:
+        hour = hour_of_week(held[0].end_ns, manifest.utc_offset_minutes)
+        constants[HOURLY] = np.stack(
+            [
+                rule.by_hour(score[device == d], hour[device == d], float(usual[d]))
+                for d in range(devices)
+            ]
+        )
+    return constants, rule.said(int(counts.min()))
 
 
-def _per_device(
-    fit: Callable[[NDArray[Any]], Any], values: NDArray[Any], device: Rows, devices: int
-) -> Floats:
-    return np.stack([fit(values[device == d]) for d in range(devices)]).astype(np.float32)
+def _fit_recipe(
+    manifest: Manifest,
+    branch: Branch | None,
+    tracks: list[Floats],
+    batches: Sequence[Batch],
+    constants: Constants,
+) -> list[Floats]:
+    """Fit and run one recipe; `tracks` and `batches` are of held-out windows, then of learnt."""
+    stages = manifest.recipe if branch is None else branch.recipe
+    for position, stage in enumerate(stages):
+        prefix = constant_key(position, stage.stage, "", "" if branch is None else branch.name)
+        known = any(key.startswith(prefix) for key in constants)
+        fit = LEARNT.get(stage.stage) or FITS.get(stage.stage)
+        if fit is not None and not known:
+            side = -1 if stage.stage in LEARNT else 0
+            fitted = fit(Fitting(stage, branch, manifest, tracks[side], batches[side]))
+            constants.update({prefix + name: value for name, value in fitted.items()})
+        recipes = [
+            Recipe(manifest, constants, branch, slice(position, position + 1)) for _ in tracks
+        ]
+        tracks = [
+            recipe.run(mine, batch)
+            for recipe, mine, batch in zip(recipes, tracks, batches, strict=True)
+        ]
+    return tracks
 
 
-def _fit_whiten(before: Floats, device: Rows, devices: int, _: Stage, __: int) -> dict[str, Floats]:
+def _fit_whiten(fitting: Fitting) -> Constants:
     """Each signal's lag-one regression coefficient, kept within 0..1."""
 
     def phi(r: Floats) -> NDArray[Any]:
@@ -133,45 +192,70 @@ def _fit_whiten(before: Floats, device: Rows, devices: int, _: Stage, __: int) -
         kept: NDArray[Any] = slope.clip(0, 1)
         return kept
 
-    return {"phi": _per_device(phi, before[:, 0], device, devices)}
+    return {"phi": fitting.per_device(phi, fitting.tracks[:, 0])}
 
 
-def _fit_standardise(
-    before: Floats, device: Rows, devices: int, _: Stage, __: int
-) -> dict[str, Floats]:
-    size = np.abs(before).astype(np.float64)
+def _fit_standardise(fitting: Fitting) -> Constants:
+    size = np.abs(fitting.tracks).astype(np.float64)
     return {
-        "mean": _per_device(lambda r: r.mean(axis=0), size, device, devices),
-        "deviation": _per_device(lambda r: r.std(axis=0) + DEVIATION_FLOOR, size, device, devices),
+        "mean": fitting.per_device(lambda r: r.mean(axis=0), size),
+        "deviation": fitting.per_device(lambda r: r.std(axis=0) + DEVIATION_FLOOR, size),
     }
 
 
-def _fit_smooth(
-    before: Floats, device: Rows, devices: int, stage: Stage, period_ns: int
-) -> dict[str, Floats]:
+def _fit_reduce(fitting: Fitting) -> Constants:
+    """For Mahalanobis: mean and inverse covariance of the residuals, with a ridge."""
+    if fitting.stage.how != "mahalanobis":
+        return {}
+
+    def precision(r: NDArray[Any]) -> NDArray[Any]:
+        centred = r.astype(np.float64) - r.mean(axis=0, dtype=np.float64)  # (n, T, C)
+        n, _, signals = centred.shape
+        covariance = np.einsum("nti,ntj->tij", centred, centred) / n
+        ridge = RIDGE * np.trace(covariance, axis1=1, axis2=2) / signals
+        ridge = np.where(ridge > 0, ridge, 1.0)[:, np.newaxis, np.newaxis]
+        inverse: NDArray[Any] = np.linalg.inv(covariance + ridge * np.eye(signals))
+        return inverse
+
+    return {
+        "mean": fitting.per_device(lambda r: r.mean(axis=0, dtype=np.float64)),
+        "precision": fitting.per_device(precision),
+    }
+
+
+def _fit_smooth(fitting: Fitting) -> Constants:
     """Healthy levels of the score and of its average."""
-    tracks = before.shape[1]
+    devices, tracks = len(fitting.manifest.devices), fitting.tracks.shape[1]
     # With the score's own level out of reach, the stage shows its running average.
     average_alone = np.ones((devices, tracks, 2), np.float32)
     average_alone[..., 0] = np.inf
     average = smooth(
-        before,
-        device,
+        fitting.tracks,
+        fitting.batch.device,
         average_alone,
-        smoothing_weight(stage.minutes or 1.0, period_ns),
+        smoothing_weight(fitting.stage.minutes or 1.0, fitting.step_ns),
         np.full((devices, tracks), np.nan, np.float32),
     )
-    levels = [
-        _per_device(
-            lambda s: np.maximum(np.quantile(s, LEVEL, axis=0), LEVEL_FLOOR), x, device, devices
-        )
-        for x in (before, average)
-    ]
+    levels = [_levels(fitting, values) for values in (fitting.tracks, average)]
     return {"scale": np.stack(levels, axis=-1)}
 
 
-_FITS: Mapping[str, Fit] = {
+def _fit_combine(fitting: Fitting) -> Constants:
+    return {"scale": _levels(fitting, fitting.tracks)} if fitting.stage.scaled else {}
+
+
+def _levels(fitting: Fitting, values: Floats) -> Floats:
+    """What a score of healthy time rarely exceeds, (D, T)."""
+    return fitting.per_device(
+        lambda s: np.maximum(np.quantile(s, LEVEL, axis=0), LEVEL_FLOOR), values
+    )
+
+
+FITS: dict[str, Fit] = {
+    "combine": _fit_combine,
+    "reduce": _fit_reduce,
     "smooth": _fit_smooth,
     "standardise": _fit_standardise,
     "whiten": _fit_whiten,
 }
+LEARNT: dict[str, Fit] = {}

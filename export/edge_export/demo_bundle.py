@@ -60,7 +60,7 @@ def build(out: Path, *, days: int = DAYS, config: Config = CONFIG) -> Bundle:
         torchscript=False,
         command="python -m edge_export.demo_bundle compressors",
     )
-    return train_bundle(recordings(days), config, out, plan)
+    return train_bundle("lstm-ae", recordings(days), config, out, plan)
 
 
 # Each trains the bundle of one plant and writes it to a folder.

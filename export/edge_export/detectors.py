@@ -5,21 +5,22 @@ calibration time and go through the agent's scorer; those that score directly ge
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Bundle
-from edge_anomaly.ports import Model
-from edge_anomaly.scoring import Scorer
+from edge_anomaly.bundle import ONNX, Branch, Bundle, Manifest
+from edge_anomaly.ports import Graph, Model
+from edge_anomaly.scoring import Scorer, Spec
 from edge_export import baselines
-from edge_export.calibrate import Rule, calibrate
+from edge_export.answers import Draft, answers, in_turns
+from edge_export.calibrate import Rule, calibrate, default_recipe
 from edge_export.recordings import Windows
 from edge_export.split import Split
 
-__all__ = ["REFERENCES", "Scored", "by_bundle", "references"]
+__all__ = ["REFERENCES", "Scored", "by_bundle", "reference", "references"]
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -47,7 +48,7 @@ class Scored:
         return self.score / self.threshold
 
 
-def by_bundle(bundle: Bundle, model: Model, seen: Windows, row: Rows) -> Scored:
+def by_bundle(bundle: Spec, model: Model, seen: Windows, row: Rows) -> Scored:
     """Scores by the agent's own scorer, from a fresh start.
 
     Args:
@@ -57,12 +58,16 @@ def by_bundle(bundle: Bundle, model: Model, seen: Windows, row: Rows) -> Scored:
         row: Which row of the bundle's constants belongs to each device of `seen`.
     """
     scorer = Scorer(bundle, model)
-    batches = np.split(np.arange(len(seen)), range(BATCH, len(seen), BATCH))
-    parts = [scorer.score(seen.window[rows], row[seen.device[rows]]) for rows in batches]
+    order = in_turns(seen.device)  # a graph with a state sees a window a device at a time
+    back = np.argsort(order)
+    batches = np.split(order, range(BATCH, len(seen), BATCH))
+    parts = [
+        scorer.score(seen.window[rows], row[seen.device[rows]], seen.slot[rows]) for rows in batches
+    ]
     return Scored(
-        np.concatenate([part.score for part in parts]),
-        np.concatenate([part.threshold for part in parts]),
-        np.concatenate([part.deviation for part in parts]),
+        np.concatenate([part.score for part in parts])[back],
+        np.concatenate([part.threshold for part in parts])[back],
+        np.concatenate([part.deviation for part in parts])[back],
     )
 
 
@@ -75,7 +80,7 @@ def references(bundle: Bundle, parts: Split, seen: Windows, seed: int) -> Mappin
         seen: N windows, in time order within each device.
         seed: Of the forest and of the random score.
     """
-    rule = Rule(bundle.manifest.threshold.rule, bundle.manifest.threshold.parameter)
+    rule = Rule.of(bundle.manifest.threshold)
     direct = {
         "iforest": lambda: baselines.forest(parts, seed),
         "random": lambda: baselines.random(seed),
@@ -85,9 +90,8 @@ def references(bundle: Bundle, parts: Split, seen: Windows, seed: int) -> Mappin
         if name == bundle.manifest.family:
             continue
         if name in baselines.LINEAR:
-            model = baselines.fit_linear(name, parts)
-            devices = np.arange(len(parts.devices))
-            found[name] = by_bundle(_calibrated(bundle, parts, model, rule), model, seen, devices)
+            draft, model = reference(bundle, parts, baselines.fit_linear(name, parts), rule)
+            found[name] = by_bundle(draft, model, seen, np.arange(len(parts.devices)))
         elif name in direct:
             found[name] = _directly(direct[name](), parts, seen, rule)
         else:
@@ -97,13 +101,34 @@ def references(bundle: Bundle, parts: Split, seen: Windows, seed: int) -> Mappin
     return found
 
 
-def _calibrated(bundle: Bundle, parts: Split, model: Model, rule: Rule) -> Bundle:
-    """The bundle with a reference's constants in the place of its own."""
-    manifest = msgspec.structs.replace(bundle.manifest, devices=list(parts.devices))
-    observed, expected = model.run(parts.held.window, parts.held.device)
-    constants, _ = calibrate(manifest, observed - expected, parts.held.device, rule)
+def reference(bundle: Bundle, parts: Split, graph: Graph, rule: Rule) -> tuple[Draft, Model]:
+    """A reference as a bundle would be, with the recipe that carries every family."""
+    manifest = msgspec.structs.replace(
+        bundle.manifest,
+        devices=list(parts.devices),
+        branches=[
+            Branch(
+                name="main",
+                window=parts.fit.window.shape[1],
+                hop=bundle.manifest.branches[0].hop,
+                graphs={ONNX: ""},
+                heads=True,
+            )
+        ],
+        recipe=default_recipe(len(parts.signals), minutes=_minutes(bundle.manifest)),
+        threshold=rule.said(1),
+    )
+    model = Model({"main": graph})
     scaling = {"centre": parts.centre, "scale": parts.scale, "fill": parts.fill}
-    return replace(bundle, manifest=manifest, calibration=constants | scaling)
+    held = answers(manifest, scaling, model, parts.held)
+    constants, threshold = calibrate(manifest, scaling, held, rule)
+    return Draft(msgspec.structs.replace(manifest, threshold=threshold), constants), model
+
+
+def _minutes(manifest: Manifest) -> float:
+    """Time constant of the bundle's own averages, or the usual one."""
+    stages = [*manifest.recipe, *(stage for branch in manifest.branches for stage in branch.recipe)]
+    return next((stage.minutes for stage in stages if stage.minutes is not None), 12.0)
 
 
 def _directly(score: baselines.Direct, parts: Split, seen: Windows, rule: Rule) -> Scored:

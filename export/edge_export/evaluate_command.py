@@ -9,14 +9,14 @@ from typing import Any
 import shtab
 from rich.console import Console
 
-from edge_anomaly.bundle import ONNX, Bundle
+from edge_anomaly.bundle import Bundle
 from edge_anomaly.config import Alarms, Clear, Raise
 from edge_export import scoreboard
 from edge_export.evaluate import evaluate
 from edge_export.evaluation import Setting
 from edge_export.package import read_bundle
 from edge_export.sources import NAMES, healthy, labelled
-from edge_export.verify import load
+from edge_export.verify import load_model
 from edge_export.vus import BUFFER
 
 __all__ = ["about", "register", "run"]
@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:
     train, test = healthy(arguments.data), labelled(arguments.test or arguments.data)
     found = evaluate(
         bundle,
-        load(ONNX, bundle.graphs[bundle.manifest.branches[0].graphs[ONNX]]),
+        load_model(bundle),
         train,
         test,
         setting,

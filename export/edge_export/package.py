@@ -16,6 +16,9 @@ from edge_anomaly.bundle import (
     CALIBRATION,
     GOLDEN,
     MANIFEST,
+    ONNX,
+    ONNX_INT8,
+    TORCHSCRIPT,
     Bundle,
     File,
     Golden,
@@ -25,11 +28,14 @@ from edge_anomaly.bundle import (
 )
 from edge_anomaly.errors import BundleError
 from edge_anomaly.ports import Model
-from edge_anomaly.scoring import Recipe, check_golden
+from edge_anomaly.scoring import Scorer, Spec, check_golden, tolerance
 from edge_export.recordings import Windows
-from edge_export.verify import load
+from edge_export.verify import load_model
 
 __all__ = ["check_place", "choose_golden", "pack", "read_bundle", "record_golden", "write_bundle"]
+
+LARGEST = 1 << 18  # cells of all golden windows together: a megabyte
+FEWEST = 4  # windows of a device, so that what remembers is asked too
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -51,27 +57,32 @@ def choose_golden(windows: Windows, *, devices: int = 6, each: int = 8) -> Windo
     Args:
         windows: In time order within each device.
         devices: How many devices at most, spread over all.
-        each: Windows of a device.
+        each: Windows of a device; fewer where windows are large.
     """
+    cells = windows.window[0].size
+    devices = max(1, min(devices, LARGEST // (cells * FEWEST)))
     present = np.unique(windows.device)
     chosen = present[np.linspace(0, len(present) - 1, min(devices, len(present))).astype(int)]
+    each = max(FEWEST, min(each, LARGEST // (cells * len(chosen))))
     first = [np.flatnonzero(windows.device == d)[:each] for d in chosen]
     shortest = min(len(rows) for rows in first)
     return windows[np.stack([rows[:shortest] for rows in first], axis=1).ravel()]
 
 
-def record_golden(
-    manifest: Manifest, constants: Mapping[str, NDArray[Any]], model: Model, windows: Windows
-) -> Golden:
+def record_golden(spec: Spec, model: Model, windows: Windows) -> Golden:
     """What `model` and the recipe answer to `windows`, from a fresh start."""
-    observed, expected = model.run(windows.window, windows.device)
-    score, _ = Recipe(manifest, constants).run(observed - expected, windows.device)
+    scorer = Scorer(spec, model)
+    batches = scorer.answer(windows.window, windows.device, windows.slot)
+    scores = scorer.judge(batches)
+    names = [branch.name for branch in spec.manifest.branches]
     return Golden(
         window=windows.window,
         device=windows.device,
-        observed=observed,
-        expected=expected,
-        score=score[:, 0],
+        slot=windows.slot,
+        observed={name: batch.observed for name, batch in zip(names, batches, strict=True)},
+        expected={name: batch.expected for name, batch in zip(names, batches, strict=True)},
+        score=scores.score,
+        threshold=scores.threshold,
     )
 
 
@@ -90,7 +101,12 @@ def pack(
         golden: Questions and answers.
     """
     signals = np.array([signal.name for signal in manifest.signals])
-    answers = {name: getattr(golden, name) for name in Golden.__dataclass_fields__}
+    answers: dict[str, NDArray[Any]] = {
+        name: getattr(golden, name) for name in ("window", "device", "slot", "score", "threshold")
+    }
+    for branch in manifest.branches:
+        answers[f"{branch.name}.observed"] = golden.observed[branch.name]
+        answers[f"{branch.name}.expected"] = golden.expected[branch.name]
     files = {
         **graphs,
         CALIBRATION: _npz(calibration),
@@ -132,14 +148,27 @@ def write_bundle(out: Path, files: Mapping[str, bytes]) -> Bundle:
                 _write(fresh / name, content)
             _sync(fresh)
             bundle = read_bundle(fresh)
-            for branch in bundle.manifest.branches:
-                for runtime, name in branch.graphs.items():
-                    check_golden(bundle, load(runtime, bundle.graphs[name]))
+            for runtime in _runtimes(bundle.manifest):
+                check_golden(bundle, load_model(bundle, runtime), allowed=tolerance(runtime))
             _swap(out, fresh, Path(temporary) / "old")
             _sync(out.parent)
     except OSError as exc:
         raise BundleError(f"{out}: cannot be written: {exc}") from exc
     return bundle
+
+
+def _runtimes(manifest: Manifest) -> list[str]:
+    """Those that every branch with a graph has one for."""
+    runtimes = (ONNX, ONNX_INT8, TORCHSCRIPT)
+    graphs = [branch.graphs for branch in manifest.branches if branch.graphs]
+    if not graphs:
+        return [ONNX]
+    some = {runtime for named in graphs for runtime in named}
+    return [
+        runtime
+        for runtime in runtimes
+        if all(runtime in named for named in graphs) or (runtime == ONNX_INT8 and runtime in some)
+    ]
 
 
 def _swap(out: Path, fresh: Path, old: Path) -> None:

@@ -1,55 +1,45 @@
-"""From recordings to a verified bundle of the family `lstm-ae`."""
+"""From recordings to a verified bundle, for any family."""
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edge_anomaly.bundle import (
     ONNX,
     SCHEMA,
-    TORCHSCRIPT,
     Branch,
     Bundle,
     Manifest,
     Provenance,
     Signal,
-    Threshold,
+    Stage,
     dump_manifest,
     parse_manifest,
 )
 from edge_anomaly.ports import Model
-from edge_export import to_onnx, weights
-from edge_export.calibrate import Rule, calibrate, default_recipe
-from edge_export.families.lstm_ae import Config, LstmAe, Scaler, train
+from edge_anomaly.scoring import Batch
+from edge_export.answers import Draft, answers, feed, unexplained
+from edge_export.calibrate import Rule, calibrate
+from edge_export.families import find
+from edge_export.family import Family, Grown, Material, Trained
 from edge_export.package import check_place, choose_golden, pack, record_golden, write_bundle
 from edge_export.provenance import provenance
 from edge_export.recordings import Recording, Slicing, Windows, period_of
 from edge_export.split import Split, split
-from edge_export.to_torchscript import to_torchscript
-from edge_export.verify import OnnxModel, TorchModel, verify
+from edge_export.verify import load, verify
 
-__all__ = [
-    "FILES",
-    "Plan",
-    "answers",
-    "assemble",
-    "new_model",
-    "train_bundle",
-    "unexplained",
-]
+__all__ = ["Plan", "assemble", "loaded", "named", "train_bundle"]
 
 log = logging.getLogger(__name__)
-Floats = NDArray[np.float32]
 
-FILES = {ONNX: "lstm-ae.onnx", TORCHSCRIPT: "lstm-ae.pt"}
+SAMPLED = 300  # windows that graphs are verified with, at most
 
 
 @dataclass(frozen=True)
@@ -64,145 +54,170 @@ class Plan:
     smooth_minutes: float = 12.0  # time constant of the score's averages
     rule: Rule = field(default_factory=Rule)
     units: Mapping[str, str] = field(default_factory=dict)  # of the signals, for people
-    torchscript: bool = True  # also for gateways that run torch
+    utc_offset_minutes: int = 0  # local time minus UTC, for what goes by the hour
+    torchscript: bool = True  # also for gateways that run torch, where the family can
+    device: str = "cpu"  # where to train: cpu or cuda
     command: str = ""  # that made it, for provenance
 
 
-def train_bundle(recordings: Sequence[Recording], config: Config, out: Path, plan: Plan) -> Bundle:
+def train_bundle(
+    family: str | Family,
+    recordings: Sequence[Recording],
+    config: Any,  # noqa: ANN401 - a `Settings`, of the family's own type
+    out: Path,
+    plan: Plan,
+) -> Bundle:
     """Train, calibrate, export, verify and write.
 
     Args:
+        family: What kind of model; `a+b` for an ensemble.
         recordings: Healthy time of every device, in time order; labels are not looked at.
-        config: Of the model and its training.
+        config: Of the model and its training: one of the family's presets, or made from one.
         out: The bundle's folder; an older bundle there is replaced.
         plan: The rest.
 
     Raises:
         RecordingError: The recordings do not do; nothing was written.
+        UselessModelError: The model learnt nothing of use; nothing was written.
         ParityError: A graph does not answer as the trained model; nothing was written.
         BundleError: `out` is no place for a bundle, or a name in the plan is none.
+        ConfigError: There is no such family.
     """
     check_place(out)
+    family = find(family) if isinstance(family, str) else family
     period_ns = plan.period_ns or period_of(recordings)
+    config = family.settle(recordings, config, period_ns)
     slicing = Slicing(config.window, period_ns, plan.hop, min_coverage=plan.min_coverage)
     parts = split(recordings, slicing, held_out=config.held_out, stride=config.stride)
-    draft = _draft(parts, slicing, plan)
+    draft = _draft(family.name, parts, slicing, plan)
     sizes = (len(parts.devices), len(parts.signals), len(parts.fit), len(parts.held))
     log.info("%d devices, %d signals; windows: %d to learn from, %d held out", *sizes)
     started = time.perf_counter()
-    model = new_model(parts, config)
-    losses = train(model, parts.fit, parts.held)
-    log.info("%d epochs in %.0f s", len(losses) - 1, time.perf_counter() - started)
-    observed, expected = answers(TorchModel(model), parts.held)
-    constants, threshold = calibrate(draft, observed - expected, parts.held.device, plan.rule)
-    metrics = {
-        "epochs": float(len(losses) - 1),
-        "held_out_loss": min(losses),
-        "unexplained": unexplained(observed, expected, parts.held.device),
-    }
-    files = assemble(
-        model,
-        replace(
-            draft,
-            threshold=threshold,
-            provenance=provenance(recordings, plan.command, config.seed, metrics),
+    trained = family.train(
+        Material(
+            recordings,
+            parts,
+            slicing,
+            utc_offset_minutes=plan.utc_offset_minutes,
+            smooth_minutes=plan.smooth_minutes,
+            torchscript=plan.torchscript,
+            device=plan.device,
         ),
-        constants | {"centre": parts.centre, "scale": parts.scale, "fill": parts.fill},
+        config,
+    )
+    log.info("%s trained in %.1f s", family.name, time.perf_counter() - started)
+    draft = replace(draft, branches=named(family.name, trained), recipe=list(trained.recipe))
+    scaling = {"centre": parts.centre, "scale": parts.scale, "fill": parts.fill}
+    model = loaded(trained)
+    given = {**scaling, **trained.constants}
+    held = answers(draft, given, model, parts.held)
+
+    def learnt() -> list[Batch]:
+        return answers(draft, given, model, parts.fit)
+
+    constants, threshold = calibrate(draft, given, held, plan.rule, learnt)
+    missed = {
+        f"{branch.name}.unexplained" if len(held) > 1 else "unexplained": unexplained(batch)
+        for branch, batch in zip(draft.branches, held, strict=True)
+        if branch.graphs
+    }
+    said = provenance(recordings, plan.command, config.seed, {**trained.metrics, **missed})
+    files = assemble(
+        trained,
+        replace(draft, threshold=threshold, provenance=said),
+        constants,
         parts.held,
         choose_golden(parts.held),
-        torchscript=plan.torchscript,
     )
     return write_bundle(out, files)
 
 
-def _draft(parts: Split, slicing: Slicing, plan: Plan) -> Manifest:
+def assemble(
+    trained: Trained,
+    manifest: Manifest,
+    constants: Mapping[str, NDArray[Any]],
+    held: Windows,
+    golden: Windows,
+) -> dict[str, bytes]:
+    """The bundle's files, after every graph has answered as the trained model does.
+
+    Args:
+        trained: The graphs.
+        manifest: Complete but for digests and parity.
+        constants: Arrays of calibration.npz.
+        held: Real windows of every device, to verify with.
+        golden: Those whose answers the bundle is to repeat wherever it is loaded.
+
+    Raises:
+        ParityError: A graph does not.
+    """
+    rows = np.unique(np.linspace(0, len(held) - 1, SAMPLED).astype(np.intp))
+    sample = held[rows]
+    parity: dict[str, float] = {}
+    files: dict[str, bytes] = {}
+    for branch, grown in zip(manifest.branches, trained.branches, strict=True):
+        shown = feed(manifest, branch, sample, grown.reference)
+        for reference, graphs, names in (
+            (grown.reference, grown.graphs, branch.graphs),
+            (grown.ahead_reference, grown.ahead, branch.ahead),
+        ):
+            files |= {names[runtime]: content for runtime, content in graphs.items()}
+            if reference is None:
+                continue
+            float32 = {key: content for key, content in graphs.items() if "int8" not in key}
+            for runtime, error in verify(reference, float32, shown).items():
+                key = f"parity_{runtime}"
+                parity[key] = max(error, parity.get(key, 0.0))
+    said = manifest.provenance
+    manifest = replace(manifest, provenance=replace(said, metrics=said.metrics | parity))
+    answered = record_golden(Draft(manifest, constants), loaded(trained), golden)
+    return pack(manifest, files, constants, answered)
+
+
+def loaded(trained: Trained) -> Model:
+    """The graphs as ONNX Runtime runs them."""
+    return Model(
+        {g.branch.name: load(ONNX, g.graphs[ONNX]) for g in trained.branches if g.graphs},
+        {g.branch.name: load(ONNX, g.ahead[ONNX]) for g in trained.branches if g.ahead},
+    )
+
+
+def named(family: str, trained: Trained) -> list[Branch]:
+    """The branches with the names of their files: the family's where there is but one."""
+    one = len(trained.branches) == 1
+    suffix: Callable[[str], str] = lambda runtime: {  # noqa: E731 - a table
+        "onnx": ".onnx",
+        "onnx-int8": ".int8.onnx",
+        "torchscript": ".pt",
+    }[runtime]
+
+    def of(grown: Grown) -> Branch:
+        stem = family if one else grown.branch.name
+        return replace(
+            grown.branch,
+            graphs={runtime: stem + suffix(runtime) for runtime in grown.graphs},
+            ahead={runtime: f"{stem}.ahead{suffix(runtime)}" for runtime in grown.ahead},
+        )
+
+    return [of(grown) for grown in trained.branches]
+
+
+def _draft(family: str, parts: Split, slicing: Slicing, plan: Plan) -> Manifest:
     """The manifest as far as it is known before training, refused before it costs minutes."""
     draft = Manifest(
         schema=SCHEMA,
         name=plan.name,
         version=plan.version,
-        family="lstm-ae",
+        family=family,
         signals=[Signal(name=name, unit=plan.units.get(name, "")) for name in parts.signals],
         devices=list(parts.devices),
         period_ns=slicing.period_ns,
         min_coverage=slicing.min_coverage,
-        branches=[
-            Branch(name="main", window=slicing.window, hop=slicing.hop, graphs={}, heads=True)
-        ],
-        recipe=default_recipe(len(parts.signals), minutes=plan.smooth_minutes),
-        threshold=Threshold(rule=plan.rule.name, parameter=plan.rule.parameter, windows=1),
+        utc_offset_minutes=plan.utc_offset_minutes,
+        branches=[Branch(name="main", window=slicing.window, hop=slicing.hop)],
+        recipe=[Stage(stage="residual")],
+        threshold=plan.rule.said(1),
         files={},
         provenance=Provenance(created="", command="", data_sha256="", seed=0),
     )
     return parse_manifest(dump_manifest(draft))
-
-
-def new_model(parts: Split, config: Config) -> LstmAe:
-    """An untrained model with the scalers of `parts`, the same for the same seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        scaler = Scaler(torch.from_numpy(parts.centre), torch.from_numpy(parts.scale), config.clip)
-        return LstmAe(scaler, config)
-
-
-def assemble(
-    model: LstmAe,
-    manifest: Manifest,
-    constants: Mapping[str, NDArray[Any]],
-    held: Windows,
-    golden: Windows,
-    *,
-    torchscript: bool,
-) -> dict[str, bytes]:
-    """The bundle's files, after every graph has answered as the torch model does.
-
-    Args:
-        model: Trained.
-        manifest: Complete but for graphs, digests and parity.
-        constants: Arrays of calibration.npz.
-        held: Real windows of every device, to verify with.
-        golden: Those whose answers the bundle is to repeat wherever it is loaded.
-        torchscript: Whether to add the TorchScript file.
-
-    Raises:
-        ParityError: A graph does not.
-    """
-    names = [signal.name for signal in manifest.signals]
-    graphs = {ONNX: to_onnx.build(weights.stack(model), model.config.window, names)}
-    if torchscript:
-        graphs[TORCHSCRIPT] = to_torchscript(model)
-    parity = verify(TorchModel(model), graphs, held)
-    said = manifest.provenance
-    manifest = replace(
-        manifest,
-        branches=[replace(manifest.branches[0], graphs={key: FILES[key] for key in graphs})],
-        provenance=replace(said, metrics=said.metrics | parity),
-    )
-    runtime = OnnxModel.from_bytes(graphs[ONNX])
-    answered = record_golden(manifest, constants, runtime, golden)
-    return pack(
-        manifest, {FILES[key]: content for key, content in graphs.items()}, constants, answered
-    )
-
-
-def answers(model: Model, windows: Windows, batch: int = 512) -> tuple[Floats, Floats]:
-    """Observed and expected of all windows, (N, S, C), a batch at a time."""
-    runs = [
-        model.run(windows.window[start : start + batch], windows.device[start : start + batch])
-        for start in range(0, len(windows), batch)
-    ]
-    observed, expected = (np.concatenate(parts) for parts in zip(*runs, strict=True))
-    return observed, expected
-
-
-def unexplained(observed: Floats, expected: Floats, device: NDArray[np.int64]) -> float:
-    """Share of the variance that the model misses, mean over devices; 1: no better than a mean.
-
-    A collapsed model shows here and not in detection figures.
-    """
-    shares = []
-    for d in np.unique(device):
-        mine, missed = observed[device == d], (observed - expected)[device == d]
-        variance = mine.var(axis=0).mean()
-        shares.append(float((missed**2).mean() / max(1e-12, float(variance))))
-    return float(np.mean(shares))

@@ -3,29 +3,30 @@
 import argparse
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import shtab
 
 from edge_anomaly.errors import ConfigError
-from edge_export.calibrate import MEAN_STD, QUANTILE, Rule
-from edge_export.families.lstm_ae import Config
+from edge_anomaly.manifest import RULES
+from edge_export.families import FAMILIES, find
+from edge_export.rules import BUDGET, MEAN_STD, QUANTILE, TAIL, Rule
+from edge_export.settings import settings
 from edge_export.sources import NAMES, healthy
 from edge_export.train import Plan, train_bundle
 
-__all__ = ["PRESETS", "register", "run"]
+__all__ = ["register", "run"]
 
-PRESETS = {
-    "published": Config(),  # the compressor-aware autoencoder's sizes
-    "small": Config(outer=32, inner=16, latent=8),  # a quarter of the size, for few signals
-}
 EXAMPLES = """examples:
   edge-export train --data asd --out configs/bundles/servers --no-torchscript
   edge-export train --data healthy.csv --out bundles/compressors --preset small --period 1
+  edge-export train --family pca --data healthy.csv --out bundles/pca --set explained=0.95
+  edge-export train --family gevae+pca --data asd --out bundles/both --threshold drift
 """
-DEVIATIONS = 2.0  # of the rule mean-std, as commonly published
+# What a rule's parameter is where none is given: deviations as commonly published, an alarm in
+# ten days, one window in a thousand; of the others the quantile that `Rule` explains.
+USUAL = {MEAN_STD: 2.0, BUDGET: 0.1, TAIL: 1e-3}
 
 
 def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the class to itself
@@ -38,7 +39,12 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = command.add_argument
-    add("--family", choices=["lstm-ae"], default="lstm-ae", help="kind of model")
+    add(
+        "--family",
+        default="lstm-ae",
+        help=f"kind of model: {', '.join(sorted(FAMILIES))}, or several joined by + (default "
+        "lstm-ae)",
+    )
     data = add(
         "--data",
         nargs="+",
@@ -56,11 +62,22 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     ).complete = shtab.DIRECTORY
     add("--name", help="the bundle's name; by default the folder's")
     add("--model-version", default="1", metavar="VERSION", help="the bundle's version (default 1)")
-    add("--preset", choices=sorted(PRESETS), default="published", help="sizes of the layers")
-    add("--window", type=_count, metavar="SLOTS", help="slots the model looks at (default 30)")
-    add("--epochs", type=_count, help="at most so many passes (default 8)")
-    add("--seed", type=int, default=0, help="of weights and order; a run repeats exactly")
-    add("--threads", type=_count, default=1, help="of torch (default 1)")
+    add("--preset", default="default", help="settings to start from: default, paper, ...")
+    add(
+        "--config", type=Path, metavar="FILE", help="YAML of settings that differ from the preset"
+    ).complete = shtab.FILE
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one setting that differs; may be repeated",
+    )
+    add("--window", type=_count, metavar="SLOTS", help="slots the model looks at")
+    add("--epochs", type=_count, help="at most so many passes")
+    add("--seed", type=int, help="of weights and order (default 0); a run repeats exactly")
+    add("--threads", type=_count, help="of torch (default 1)")
+    add("--device", choices=["cpu", "cuda"], default="cpu", help="where to train (default cpu)")
     add(
         "--period",
         type=_amount,
@@ -77,14 +94,22 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     )
     add(
         "--threshold",
-        choices=[QUANTILE, MEAN_STD],
+        choices=RULES,
         default=QUANTILE,
         help="rule on held-out healthy scores (default quantile)",
     )
     add(
         "--parameter",
         type=float,
-        help="the quantile (default 0.995) or the number of deviations (default 2)",
+        help="the quantile (default 0.995), number of deviations (2), alarms a day (0.1) or risk "
+        "(0.001)",
+    )
+    add(
+        "--utc-offset",
+        type=int,
+        default=0,
+        metavar="MINUTES",
+        help="local time minus UTC, for what goes by the hour (default 0)",
     )
     add("--no-torchscript", action="store_true", help="leave the TorchScript file out")
     command.set_defaults(run=run)
@@ -92,11 +117,13 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     """Train a bundle as the arguments say."""
+    family = find(arguments.family)
     given = {
         name: getattr(arguments, name)
         for name in ("window", "epochs", "seed", "threads")
         if getattr(arguments, name) is not None
     }
+    config = settings(family, arguments.preset, arguments.config, given, arguments.set)
     plan = Plan(
         name=arguments.name or arguments.out.name,
         version=arguments.model_version,
@@ -104,15 +131,16 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         hop=arguments.hop,
         smooth_minutes=arguments.smooth,
         rule=_rule(arguments.threshold, arguments.parameter),
+        utc_offset_minutes=arguments.utc_offset,
         torchscript=not arguments.no_torchscript,
+        device=arguments.device,
         command=shlex.join(["edge-export", *words]),
     )
-    config = replace(PRESETS[arguments.preset], **given)
-    train_bundle(healthy(arguments.data), config, arguments.out, plan)
+    train_bundle(family, healthy(arguments.data), config, arguments.out, plan)
 
 
 def _rule(name: str, parameter: float | None) -> Rule:
-    usual = DEVIATIONS if name == MEAN_STD else Rule().parameter
+    usual = USUAL.get(name, Rule().parameter)
     try:
         return Rule(name, usual if parameter is None else parameter)
     except ValueError as exc:

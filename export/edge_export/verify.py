@@ -3,25 +3,24 @@
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from edge_anomaly.bundle import ONNX
+from edge_anomaly.bundle import ONNX, ONNX_INT8, TORCHSCRIPT, Bundle
 from edge_anomaly.errors import AgentError
-from edge_anomaly.ports import Model
-from edge_export.recordings import Windows
+from edge_anomaly.ports import Graph, Model
 
-__all__ = ["BATCHES", "OnnxModel", "ParityError", "TorchModel", "load", "verify"]
+__all__ = ["BATCHES", "OnnxGraph", "ParityError", "TorchGraph", "load", "load_model", "verify"]
 
 log = logging.getLogger(__name__)
-Floats = NDArray[np.float32]
+Feed = Mapping[str, NDArray[Any]]
 
+OUTPUTS = ("observed", "expected", "state")  # in the order in which a torch module returns them
 BATCHES = (1, 3, 17)  # one, a few, and more than any unrolled block holds
 ROUNDS = 12  # batches of each size, spread over the windows
 TOLERANCE = 1e-4  # relative; float32 sums in another order differ by about 1e-6
@@ -32,14 +31,14 @@ class ParityError(AgentError):
 
 
 @dataclass(frozen=True)
-class OnnxModel:
-    """A graph in ONNX Runtime on one thread of the CPU; fulfils `edge_anomaly.ports.Model`."""
+class OnnxGraph:
+    """A graph in ONNX Runtime on one thread of the CPU; fulfils `edge_anomaly.ports.Graph`."""
 
     session: ort.InferenceSession
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> "OnnxModel":
-        """Load a serialised graph; `device` is fed only to a graph that asks for it."""
+    def from_bytes(cls, content: bytes) -> "OnnxGraph":
+        """Load a serialised graph."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -50,88 +49,120 @@ class OnnxModel:
         """Where it really runs."""
         return str(self.session.get_providers()[0])
 
-    def run(self, window: Floats, device: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """Observed and expected values, scaled, (B, S, C)."""
-        feed = {"window": window, "device": device}
-        asked = {entry.name: feed[entry.name] for entry in self.session.get_inputs()}
-        observed, expected = self.session.run(["observed", "expected"], asked)
-        return observed, expected
+    @property
+    def inputs(self) -> list[str]:
+        """Names of what it takes."""
+        return [entry.name for entry in self.session.get_inputs()]
+
+    def run(self, feed: Feed) -> dict[str, NDArray[np.float32]]:
+        """Answers by name."""
+        names = [entry.name for entry in self.session.get_outputs()]
+        answers = self.session.run(names, {name: feed[name] for name in self.inputs})
+        return dict(zip(names, answers, strict=True))
 
 
 @dataclass(frozen=True)
-class TorchModel:
-    """A torch or TorchScript module; fulfils `edge_anomaly.ports.Model`."""
+class TorchGraph:
+    """A torch or TorchScript module; fulfils `edge_anomaly.ports.Graph`."""
 
-    module: nn.Module
+    module: Any
+    inputs: Sequence[str] = ("window", "device")  # names of the arguments, in their order
+    outputs: Sequence[str] = OUTPUTS
 
     @property
     def provider(self) -> str:
         """Where it runs."""
         return "cpu"
 
-    @torch.no_grad()
-    def run(self, window: Floats, device: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """Observed and expected values, scaled, (B, S, C)."""
-        observed, expected = self.module(torch.from_numpy(window), torch.from_numpy(device))
-        return observed.numpy(), expected.numpy()
+    def run(self, feed: Feed) -> dict[str, NDArray[np.float32]]:
+        """Answers by name."""
+        import torch  # noqa: PLC0415 - families without a network need not load it
+
+        with torch.no_grad():
+            answers = self.module(*(torch.from_numpy(feed[name]) for name in self.inputs))
+        names = self.outputs[: len(answers)]
+        return {name: answer.numpy() for name, answer in zip(names, answers, strict=True)}
 
 
-def load(runtime: str, content: bytes) -> Model:
-    """The graph `content` in `runtime` (onnx or torchscript)."""
-    if runtime == ONNX:
-        return OnnxModel.from_bytes(content)
+def load(runtime: str, content: bytes) -> Graph:
+    """The graph `content` in `runtime` (onnx, onnx-int8 or torchscript)."""
+    if runtime != TORCHSCRIPT:
+        return OnnxGraph.from_bytes(content)
+    import torch  # noqa: PLC0415 - families without a network need not load it
+
     with warnings.catch_warnings():
         # Deprecated in favour of formats that libtorch cannot load; see to_torchscript.
         warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
-        module: nn.Module = torch.jit.load(io.BytesIO(content))  # type: ignore[no-untyped-call] # torch leaves it untyped
-    return TorchModel(module)
+        module: Any = torch.jit.load(io.BytesIO(content))  # type: ignore[no-untyped-call] # torch leaves it untyped
+    return TorchGraph(module, [arg.name for arg in module.forward.schema.arguments][1:])
+
+
+def load_model(bundle: Bundle, runtime: str = ONNX) -> Model:
+    """The bundle's graphs in `runtime`; float32 where a branch has none of 8 bits.
+
+    Raises:
+        KeyError: A branch has graphs, yet none for `runtime`.
+    """
+
+    def chosen(graphs: Mapping[str, str]) -> Graph:
+        own = ONNX if runtime == ONNX_INT8 and runtime not in graphs else runtime
+        return load(own, bundle.graphs[graphs[own]])
+
+    branches = bundle.manifest.branches
+    return Model(
+        {branch.name: chosen(branch.graphs) for branch in branches if branch.graphs},
+        {branch.name: chosen(branch.ahead) for branch in branches if branch.ahead},
+    )
 
 
 def verify(
-    trained: Model, graphs: Mapping[str, bytes], windows: Windows, tolerance: float = TOLERANCE
+    trained: Graph, graphs: Mapping[str, bytes], feed: Feed, tolerance: float = TOLERANCE
 ) -> dict[str, float]:
     """Largest relative difference of each graph from the trained model.
 
     Args:
         trained: The model that was trained.
-        graphs: Serialised graph by runtime (onnx, torchscript).
-        windows: Real ones, of all devices; batches mix devices.
+        graphs: Serialised graph by runtime.
+        feed: All that the model takes, N rows each, of real windows of all devices; batches mix
+            devices.
         tolerance: What is allowed, relative to the largest answer of a batch.
 
     Returns:
-        `parity_<runtime>`: difference over every batch size and output.
+        Difference over every batch size and output, by runtime.
 
     Raises:
         ParityError: A graph differs by more, or answers in another shape or with NaN.
     """
     found = {}
     for runtime, content in graphs.items():
-        model, worst = load(runtime, content), 0.0
-        for batch in _batches(windows):
-            want = trained.run(batch.window, batch.device)
-            got = model.run(batch.window, batch.device)
-            for name, a, b in zip(("observed", "expected"), want, got, strict=True):
-                error = _difference(a, b)
+        graph, worst = load(runtime, content), 0.0
+        for batch in _batches(feed):
+            want, got = trained.run(batch), graph.run(batch)
+            for name in want:
+                error = _difference(want[name], got.get(name))
                 if not error <= tolerance:  # NaN is refused too
+                    size = len(next(iter(batch.values())))
                     raise ParityError(
-                        f"{runtime}: {name} at batch {len(batch)} differs from torch by "
+                        f"{runtime}: {name} at batch {size} differs from torch by "
                         f"{error:.2g}, allowed {tolerance:g}"
                     )
                 worst = max(worst, error)
         log.info("%s agrees with torch within %.1e (allowed %g)", runtime, worst, tolerance)
-        found[f"parity_{runtime}"] = worst
+        found[runtime] = worst
     return found
 
 
-def _batches(windows: Windows) -> Iterator[Windows]:
+def _batches(feed: Feed) -> Iterator[Feed]:
     """Batches of each size whose windows, and so devices, lie far apart."""
+    n = len(next(iter(feed.values())))
     for size in BATCHES:
-        rows = np.linspace(0, len(windows) - 1, size * ROUNDS).astype(np.intp)
+        rows = np.linspace(0, n - 1, size * ROUNDS).astype(np.intp)
         for start in range(ROUNDS):
-            yield windows[rows[start::ROUNDS]]
+            chosen = rows[start::ROUNDS]
+            yield {name: np.ascontiguousarray(value[chosen]) for name, value in feed.items()}
 
 
-def _difference(want: Floats, got: Floats) -> float:
-    if want.shape != got.shape:
+def _difference(want: NDArray[np.float32], got: NDArray[np.float32] | None) -> float:
+    if got is None or want.shape != got.shape:
         return float("inf")
     return float(np.abs(want - got).max() / max(1e-6, float(np.abs(want).max())))

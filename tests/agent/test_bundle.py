@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from plants import GRAPH, Expecting, bundle, bundle_files, npz, sealed
+from plants import GRAPH, bundle, bundle_files, model, npz, sealed
 
 from edge_anomaly.adapters.bundles import load_model, read_bundle
 from edge_anomaly.bundle import CALIBRATION, GOLDEN, MANIFEST, open_bundle
@@ -53,7 +53,7 @@ def single_array() -> bytes:
 
 def test_the_plant_of_these_tests_is_a_sound_bundle() -> None:
     opened = bundle()
-    check_golden(opened, Expecting())
+    check_golden(opened, model())
     assert (opened.signals, opened.window) == (["flow", "temp"], 4)
 
 
@@ -129,7 +129,7 @@ def test_what_does_not_fit_the_manifest_is_refused(files: Files, complaint: str)
 def test_what_answers_otherwise_is_refused(files: Files, complaint: str) -> None:
     opened = open_bundle(files)
     with pytest.raises(BundleError, match=complaint):
-        check_golden(opened, Expecting())
+        check_golden(opened, model())
 
 
 @pytest.mark.parametrize("name", ["../outside.bin", "/etc/hostname", "sub/inside.bin"])
@@ -162,20 +162,21 @@ def test_a_graph_that_is_none_or_not_there_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "outputs", "slots"),
+    ("source", "outputs", "slots", "complaint"),
     [
-        ("other", ["observed", "expected"], 4),
-        ("window", ["observed", "other"], 4),
-        ("window", ["observed", "expected"], 5),
+        ("other", ["observed", "expected"], 4, "the graph takes 'other', which no agent has"),
+        ("device", ["observed", "expected"], 4, "the graph does not take 'window', the manifest"),
+        ("window", ["observed", "other"], 4, "it cannot answer its golden inputs"),
+        ("window", ["observed", "expected"], 5, "it cannot answer its golden inputs"),
     ],
-    ids=["input", "output", "shape"],
+    ids=["input", "no window", "output", "shape"],
 )
 def test_a_graph_that_takes_or_gives_something_else_is_told(
-    tmp_path: Path, source: str, outputs: list[str], slots: int
+    tmp_path: Path, source: str, outputs: list[str], slots: int, complaint: str
 ) -> None:
     graph = identity_graph(source, outputs, slots)
     folder = written(tmp_path, sealed(bundle_files() | {GRAPH: graph}))
-    with pytest.raises(BundleError, match=r"mean\.onnx: it cannot answer its golden inputs"):
+    with pytest.raises(BundleError, match=rf"mean\.onnx: {complaint}"):
         load_model(read_bundle(folder), folder)
 
 

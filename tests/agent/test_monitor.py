@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plants import CONFIG, SECOND, START, WINDOW, Expecting, bundle, config
+from plants import CONFIG, SECOND, START, WINDOW, Expecting, bundle, config, model
 
 from edge_anomaly.config import Config, Input, Model, parse
 from edge_anomaly.errors import ConfigError
@@ -19,7 +19,7 @@ def monitor(
 ) -> Monitor:
     rules = rules or config()
     opened = bundle(smoothed=smoothed, min_coverage=min_coverage)
-    return Monitor(opened, Expecting(), rules.models[0], rules.inputs)
+    return Monitor(opened, model(), rules.models[0], rules.inputs)
 
 
 def judged(
@@ -84,13 +84,13 @@ def test_readings_in_blocks_of_any_size_give_the_same_scores(
 
 
 def test_windows_go_through_the_graph_in_micro_batches() -> None:
-    rules, model = config(), Expecting()
-    watching = Monitor(bundle(), model, rules.models[0], rules.inputs)
+    rules, graph = config(), Expecting()
+    watching = Monitor(bundle(), model(graph), rules.models[0], rules.inputs)
     seconds = range(3 * MICRO_BATCH)
     found = judged(watching, steady(*seconds), 10**6)
     assert len(found["c-1"]) == 3 * MICRO_BATCH
-    assert max(model.batches) <= MICRO_BATCH
-    assert len(model.batches) <= 5
+    assert max(graph.batches) <= MICRO_BATCH
+    assert len(graph.batches) <= 5
     assert watching.windows == 3 * MICRO_BATCH - (WINDOW - 1)
 
 
@@ -191,6 +191,6 @@ def test_the_longest_lateness_and_hold_of_the_inputs_hold() -> None:
         Input(topic="a/{device}", lateness=config().inputs[0].lateness),
         Input(topic="b/{device}"),
     ]
-    watching = Monitor(bundle(), Expecting(), watch, inputs)
+    watching = Monitor(bundle(), model(), watch, inputs)
     assert watching._grid.lateness.tolist() == [2 * SECOND] * 2
     assert np.unique(watching._grid.max_gap).tolist() == [30 * SECOND]

@@ -40,7 +40,7 @@ def small() -> Config:
 @pytest.fixture(scope="session")
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory, recordings: list[Recording]) -> Path:
     out = tmp_path_factory.mktemp("bundles") / "three"
-    train_bundle(recordings, SMALL, out, Plan(name="three"))
+    train_bundle("lstm-ae", recordings, SMALL, out, Plan(name="three"))
     return out
 
 

@@ -5,9 +5,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_anomaly.bundle import Bundle, Manifest
+from edge_anomaly.bundle import Bundle, Manifest, Threshold
 from edge_anomaly.errors import RecordingError
-from edge_anomaly.scoring import Recipe, smoothing_weight
+from edge_anomaly.scoring import Batch, Recipe, smoothing_weight
 from edge_export.calibrate import DEVIATION_FLOOR, Rule, calibrate, default_recipe
 from edge_export.families.lstm_ae import Config
 from edge_export.recordings import Recording
@@ -30,13 +30,34 @@ def residuals(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return r[:, None].astype(np.float32), np.arange(N) % 2
 
 
+def batch(residual: np.ndarray, device: np.ndarray) -> Batch:
+    return Batch(device, np.arange(len(device)) * 60 * 10**9, residual, residual, residual * 0)
+
+
+def fitted(
+    manifest: Manifest, residual: np.ndarray, device: np.ndarray, rule: Rule | None = None
+) -> tuple[dict[str, np.ndarray], Threshold]:
+    return calibrate(manifest, {}, [batch(residual, device)], rule or Rule())
+
+
+def run(
+    manifest: Manifest,
+    constants: dict[str, np.ndarray],
+    residual: np.ndarray,
+    device: np.ndarray,
+    upto: int | None = None,
+) -> np.ndarray:
+    recipe = Recipe(manifest, constants, part=slice(upto))
+    return recipe.run(residual, batch(residual, device))
+
+
 def test_each_stage_is_fitted_on_what_the_stages_before_it_make(manifest: Manifest) -> None:
     residual, device = residuals()
-    constants, _ = calibrate(manifest, residual, device, Rule())
+    constants, _ = fitted(manifest, residual, device)
     np.testing.assert_allclose(
         constants["1.whiten.phi"], np.array([[0.0], [0.8]]) * np.ones(4), atol=0.07
     )
-    tracks, _ = Recipe(manifest, constants, upto=2).run(residual, device)
+    tracks = run(manifest, constants, residual, device, 2)
     for d in (0, 1):
         size = np.abs(tracks[device == d])
         np.testing.assert_allclose(constants["2.standardise.mean"][d], size.mean(0), rtol=1e-4)
@@ -46,8 +67,8 @@ def test_each_stage_is_fitted_on_what_the_stages_before_it_make(manifest: Manife
 
 def test_smooth_takes_the_levels_of_score_and_average(manifest: Manifest) -> None:
     residual, device = residuals()
-    constants, _ = calibrate(manifest, residual, device, Rule())
-    scores, _ = Recipe(manifest, constants, upto=4).run(residual, device)
+    constants, _ = fitted(manifest, residual, device)
+    scores = run(manifest, constants, residual, device, 4)
     alpha = smoothing_weight(12.0, manifest.period_ns)
     for d in (0, 1):
         mine = scores[device == d].astype(np.float64)
@@ -63,8 +84,8 @@ def test_smooth_takes_the_levels_of_score_and_average(manifest: Manifest) -> Non
 )
 def test_the_threshold_follows_its_rule_per_device(manifest: Manifest, rule: Rule) -> None:
     residual, device = residuals()
-    constants, said = calibrate(manifest, residual, device, rule)
-    score, _ = Recipe(manifest, constants).run(residual, device)
+    constants, said = fitted(manifest, residual, device, rule)
+    score = run(manifest, constants, residual, device)
     for d in (0, 1):
         mine = score[device == d, 0]
         want = {
@@ -78,17 +99,17 @@ def test_the_threshold_follows_its_rule_per_device(manifest: Manifest, rule: Rul
 def test_a_device_that_never_erred_gets_finite_constants(manifest: Manifest) -> None:
     residual, device = residuals()
     residual[device == 1] = 0
-    constants, _ = calibrate(manifest, residual, device, Rule())
+    constants, _ = fitted(manifest, residual, device)
     assert all(np.isfinite(value).all() for value in constants.values())
     assert (constants["threshold"] > 0).all()
-    score, _ = Recipe(manifest, constants).run(residual, device)
+    score = run(manifest, constants, residual, device)
     assert np.isfinite(score).all()
 
 
 def test_too_little_held_out_time_is_refused(manifest: Manifest) -> None:
     residual, device = residuals()
     with pytest.raises(RecordingError, match="b: 20 held-out windows, at least 30"):
-        calibrate(manifest, residual[:41], device[:41], Rule())
+        fitted(manifest, residual[:41], device[:41])
 
 
 def test_rules_that_make_no_sense_are_refused() -> None:
@@ -111,7 +132,7 @@ def test_labels_change_nothing(
     labelled = [replace(r, labels=np.arange(len(r.t_ns)) > 500, causes=()) for r in recordings]
     plan = Plan(name="same", torchscript=False)
     plain, marked = (
-        train_bundle(some, small, tmp_path / str(i), plan)
+        train_bundle("lstm-ae", some, small, tmp_path / str(i), plan)
         for i, some in enumerate((recordings, labelled))
     )
     assert plain.sha256 == marked.sha256

@@ -111,7 +111,7 @@ def test_an_interrupted_training_leaves_nothing_behind(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edge_export.train.train", interrupt)
+    monkeypatch.setattr("edge_export.families.lstm_ae_bundle.train", interrupt)
     data = as_csv(tmp_path / "healthy.csv", recordings)
     assert main(["train", "--data", data, "--out", str(tmp_path / "b"), *SIZES]) == 130
     assert [path.name for path in tmp_path.iterdir()] == ["healthy.csv"]

@@ -10,20 +10,21 @@ import pytest
 import servers_accuracy as servers
 from rich.console import Console
 
-from edge_anomaly.bundle import ONNX, Bundle, Threshold
+from edge_anomaly.bundle import Bundle, Threshold
 from edge_anomaly.config import Alarms, Clear, Raise
 from edge_anomaly.errors import RecordingError
 from edge_anomaly.ports import Model
 from edge_export import cli, scoreboard
 from edge_export.baselines import fit_linear
-from edge_export.calibrate import Rule, calibrate
+from edge_export.calibrate import Rule
 from edge_export.datasets import asd
+from edge_export.detectors import reference
 from edge_export.evaluate import evaluate
 from edge_export.evaluation import Evaluation, Setting
 from edge_export.package import read_bundle
 from edge_export.recordings import Cause, Recording, Slicing, cut, digest
 from edge_export.split import split
-from edge_export.verify import load
+from edge_export.verify import load_model
 
 HEALTHY, ROWS = 1500, 400
 MINUTE = 60 * 10**9
@@ -80,13 +81,10 @@ def plain(bundle: Bundle, train: list[Recording]) -> tuple[Bundle, Model]:
     """A bundle with the training mean in the place of a network, calibrated on `train`."""
     slicing = Slicing(bundle.window, bundle.manifest.period_ns)
     parts = split(train, slicing, held_out=0.2)
-    model = fit_linear("const", parts)
-    observed, expected = model.run(parts.held.window, parts.held.device)
+    draft, model = reference(bundle, parts, fit_linear("const", parts), RULE)
     provenance = msgspec.structs.replace(bundle.manifest.provenance, data_sha256=digest(train))
-    manifest = msgspec.structs.replace(bundle.manifest, provenance=provenance)
-    constants, _ = calibrate(manifest, observed - expected, parts.held.device, RULE)
-    scaling = {"centre": parts.centre, "scale": parts.scale, "fill": parts.fill}
-    return replace(bundle, manifest=manifest, calibration=constants | scaling), model
+    manifest = msgspec.structs.replace(draft.manifest, provenance=provenance)
+    return replace(bundle, manifest=manifest, calibration=draft.calibration), model
 
 
 @pytest.fixture(scope="module")
@@ -337,7 +335,7 @@ def test_the_shipped_servers_bundle_keeps_its_figures() -> None:
     except RecordingError as exc:
         pytest.skip(str(exc))
     bundle = read_bundle(folder)
-    model = load(ONNX, bundle.graphs[bundle.manifest.branches[0].graphs[ONNX]])
+    model = load_model(bundle)
     found = evaluate(bundle, model, train, test, Setting())
     assert found.mean("lstm-ae", "ap") > 0.6
     assert found.mean("lstm-ae", "vus_pr") > 0.75

@@ -1,6 +1,8 @@
 """The model, its two exports and its weights."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from edge_anomaly.ports import Graph
 from edge_export import to_onnx, weights
 from edge_export.families.lstm_ae import Config, LstmAe, Scaler, train
-from edge_export.recordings import Recording, Slicing
+from edge_export.families.lstm_ae_bundle import new_model
+from edge_export.recordings import Recording, Slicing, Windows
 from edge_export.split import Split, split
 from edge_export.to_torchscript import to_torchscript
-from edge_export.train import new_model
-from edge_export.verify import BATCHES, OnnxModel, ParityError, TorchModel, load, verify
+from edge_export.verify import BATCHES, OnnxGraph, ParityError, TorchGraph, load, verify
 
 MINUTE = 60 * 10**9
 NAMES = ("flow", "pressure", "temperature", "level")
@@ -30,6 +33,15 @@ def parts(recordings: list[Recording], small: Config) -> Split:
 @pytest.fixture
 def model(parts: Split, small: Config) -> LstmAe:
     return new_model(parts, small)
+
+
+def run(graph: Graph, some: Windows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    answers = graph.run({"window": some.window, "device": some.device})
+    return answers["observed"], answers["expected"]
+
+
+def shown(parts: Split) -> dict[str, NDArray[Any]]:
+    return {"window": parts.held.window, "device": parts.held.device}
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -63,7 +75,7 @@ def test_the_graph_computes_the_textbook_with_gates_in_onnx_order(
     model: LstmAe, parts: Split
 ) -> None:
     w = weights.stack(model)
-    runtime = OnnxModel.from_bytes(to_onnx.build(w, model.config.window, NAMES))
+    runtime = OnnxGraph.from_bytes(to_onnx.build(w, model.config.window, NAMES))
     for at in (0, len(parts.held) // 2, len(parts.held) - 1):
         one = parts.held[at : at + 1]
         d = int(one.device[0])
@@ -75,7 +87,7 @@ def test_the_graph_computes_the_textbook_with_gates_in_onnx_order(
         h = naive_lstm(np.tile(latent, (len(x), 1)), onnx_gates(w, "heads.inner", d), "iofc")
         h = naive_lstm(h, onnx_gates(w, "heads.outer", d), "iofc")
         want = h[-1] @ w["heads.dense.weight"][d] + w["heads.dense.bias"][d]
-        observed, expected = runtime.run(one.window, one.device)
+        observed, expected = run(runtime, one)
         np.testing.assert_allclose(observed[0, 0], x[-1], atol=1e-5)
         np.testing.assert_allclose(expected[0, 0], want, atol=1e-5)
 
@@ -91,18 +103,18 @@ def test_the_exports_answer_as_torch_does(
     }[runtime]
     rows = np.random.default_rng(batch).permutation(len(parts.held))[:batch]
     some = parts.held[rows]
-    want = TorchModel(model).run(some.window, some.device)
-    got = load(runtime, graph).run(some.window, some.device)
+    want = run(TorchGraph(model), some)
+    got = run(load(runtime, graph), some)
     for a, b in zip(want, got, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_a_window_is_answered_alike_in_any_company(model: LstmAe, parts: Split) -> None:
-    runtime = OnnxModel.from_bytes(to_onnx.build(weights.stack(model), model.config.window, NAMES))
+    runtime = OnnxGraph.from_bytes(to_onnx.build(weights.stack(model), model.config.window, NAMES))
     some = parts.held[np.random.default_rng(0).permutation(len(parts.held))[:40]]
-    _, together = runtime.run(some.window, some.device)
+    _, together = run(runtime, some)
     for i in range(len(some)):
-        _, alone = runtime.run(some.window[i : i + 1], some.device[i : i + 1])
+        _, alone = run(runtime, some[i : i + 1])
         np.testing.assert_allclose(alone[0], together[i], atol=1e-6)
 
 
@@ -152,11 +164,11 @@ def spoilt(content: bytes, name: str) -> bytes:
 
 def test_verify_measures_a_right_graph_and_refuses_a_wrong_one(model: LstmAe, parts: Split) -> None:
     right = to_onnx.build(weights.stack(model), model.config.window, NAMES)
-    found = verify(TorchModel(model), {"onnx": right}, parts.held)
-    assert found["parity_onnx"] < 1e-5
+    found = verify(TorchGraph(model), {"onnx": right}, shown(parts))
+    assert found["onnx"] < 1e-5
     wrong = spoilt(right, "heads.outer.R")
     with pytest.raises(ParityError, match="onnx: expected at batch 1 differs"):
-        verify(TorchModel(model), {"onnx": wrong}, parts.held)
+        verify(TorchGraph(model), {"onnx": wrong}, shown(parts))
 
 
 class Deaf:
@@ -167,11 +179,11 @@ class Deaf:
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
-    def run(
-        self, window: NDArray[np.float32], device: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        nothing = np.full((len(device), *self.shape), np.nan, np.float32)
-        return nothing, nothing * window.size
+    inputs = ("window", "device")
+
+    def run(self, feed: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        nothing = np.full((len(feed["device"]), *self.shape), np.nan, np.float32)
+        return {"observed": nothing, "expected": nothing}
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (2, 4)])
@@ -180,7 +192,7 @@ def test_verify_refuses_nan_and_other_shapes(
 ) -> None:
     right = to_onnx.build(weights.stack(model), model.config.window, NAMES)
     with pytest.raises(ParityError):
-        verify(Deaf(shape), {"onnx": right}, parts.held)
+        verify(Deaf(shape), {"onnx": right}, shown(parts))
 
 
 def test_training_repeats_exactly_for_a_seed(parts: Split, small: Config) -> None:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from edge_anomaly.bundle import ONNX, Bundle
+from edge_anomaly.bundle import Bundle
 from edge_anomaly.errors import RecordingError
-from edge_anomaly.scoring import Recipe, check_golden
+from edge_anomaly.scoring import check_golden
 from edge_export.datasets import asd
+from edge_export.detectors import by_bundle
 from edge_export.package import read_bundle
 from edge_export.recordings import Recording, Slicing, cut, digest, labels_of, windows
-from edge_export.train import FILES, answers
-from edge_export.verify import OnnxModel
+from edge_export.verify import load_model
 
 FOLDER = Path(__file__).parents[2] / "configs" / "bundles" / "servers"
 Halves = tuple[list[Recording], list[Recording]]
@@ -33,7 +33,7 @@ def halves() -> Halves:
 
 
 def test_it_answers_as_recorded_and_is_small(servers: Bundle) -> None:
-    check_golden(servers, OnnxModel.from_bytes(servers.graphs[FILES[ONNX]]))
+    check_golden(servers, load_model(servers))
     assert servers.manifest.devices == list(asd.DEVICES)
     assert servers.signals == list(asd.SIGNALS)
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 1.5e6
@@ -51,11 +51,9 @@ def test_it_ranks_the_anomalies_of_the_test_halves(servers: Bundle, halves: Halv
     context = [cut(recording, int(recording.t_ns[-day]), 2**62) for recording in train]
     slicing = Slicing(servers.window, servers.manifest.period_ns)
     seen = windows([*context, *test], slicing, asd.DEVICES, servers.calibration["fill"])
-    observed, expected = answers(OnnxModel.from_bytes(servers.graphs[FILES[ONNX]]), seen)
-    recipe = Recipe(servers.manifest, servers.calibration)
-    score, _ = recipe.run(observed - expected, seen.device)
+    score = by_bundle(servers, load_model(servers), seen, np.arange(len(asd.DEVICES))).score
     label = labels_of(seen, test, asd.DEVICES, asd.PERIOD_NS)
     tested = seen.slot >= test[0].t_ns[0] // asd.PERIOD_NS
     rows = [tested & (seen.device == d) for d in range(len(asd.DEVICES))]
-    precision = [average_precision_score(label[mine], score[mine, 0]) for mine in rows]
+    precision = [average_precision_score(label[mine], score[mine]) for mine in rows]
     assert np.mean(precision) > 0.45

@@ -1,13 +1,22 @@
 """Bundles on disk."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from edge_anomaly.adapters.onnx import OnnxModel, open_session
-from edge_anomaly.adapters.torchscript import TorchScriptModel
-from edge_anomaly.bundle import MANIFEST, ONNX, Bundle, open_bundle, parse_manifest
+from edge_anomaly.adapters.onnx import OnnxGraph, open_session
+from edge_anomaly.adapters.torchscript import TorchScriptGraph
+from edge_anomaly.bundle import (
+    MANIFEST,
+    ONNX,
+    ONNX_INT8,
+    TORCHSCRIPT,
+    Bundle,
+    open_bundle,
+    parse_manifest,
+)
 from edge_anomaly.errors import BundleError
-from edge_anomaly.ports import Model
-from edge_anomaly.scoring import check_golden
+from edge_anomaly.ports import Graph, Model
+from edge_anomaly.scoring import check_golden, tolerance
 
 __all__ = ["load_model", "read_bundle"]
 
@@ -35,26 +44,37 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def load_model(bundle: Bundle, folder: Path, runtime: str = ONNX) -> Model:
-    """The bundle's graph, loaded and proven on the bundle's golden inputs.
+    """The bundle's graphs, loaded and proven on the bundle's golden inputs.
+
+    A branch that has no graph for `onnx-int8` runs its float32 one.
 
     Raises:
         BundleError: There is no such graph, it cannot be loaded, or its answers differ.
     """
-    graphs = bundle.manifest.branches[0].graphs
-    if runtime not in graphs:
-        raise BundleError(f"{folder}: no graph for {runtime}; there is {', '.join(graphs)}")
-    name = graphs[runtime]
-    where = f"{folder}/{name}"
-    model: Model = (
-        OnnxModel(bundle.graphs[name], where, open_session)
-        if runtime == ONNX
-        else TorchScriptModel(bundle.graphs[name], where)
-    )
+    graphs, ahead = {}, {}
+    for branch in bundle.manifest.branches:
+        if branch.graphs:
+            graphs[branch.name] = _load(bundle, folder, branch.graphs, runtime)
+        if branch.ahead:
+            ahead[branch.name] = _load(bundle, folder, branch.ahead, runtime)
+    model = Model(graphs, ahead)
     try:
-        check_golden(bundle, model)
+        check_golden(bundle, model, allowed=tolerance(runtime))
     except BundleError as exc:
         raise BundleError(f"{folder}/{exc}") from exc
     except Exception as exc:
         # The runtimes and numpy have no common base for inputs or constants that do not fit.
-        raise BundleError(f"{where}: it cannot answer its golden inputs: {exc}") from exc
+        files = ", ".join(bundle.graphs)
+        raise BundleError(f"{folder}/{files}: it cannot answer its golden inputs: {exc}") from exc
     return model
+
+
+def _load(bundle: Bundle, folder: Path, graphs: Mapping[str, str], runtime: str) -> Graph:
+    chosen = ONNX if runtime == ONNX_INT8 and runtime not in graphs else runtime
+    if chosen not in graphs:
+        raise BundleError(f"{folder}: no graph for {runtime}; there is {', '.join(graphs)}")
+    name = graphs[chosen]
+    where = f"{folder}/{name}"
+    if chosen == TORCHSCRIPT:
+        return TorchScriptGraph(bundle.graphs[name], where)
+    return OnnxGraph(bundle.graphs[name], where, open_session)

@@ -1,6 +1,6 @@
 """Graphs in ONNX Runtime."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge_anomaly.errors import BundleError
 
-__all__ = ["OnnxModel", "Session", "open_session"]
+__all__ = ["OnnxGraph", "Session", "open_session"]
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
@@ -23,6 +23,10 @@ class Session(Protocol):
 
     def get_inputs(self) -> Sequence[Any]:
         """What the graph takes, each with a `name`."""
+        ...
+
+    def get_outputs(self) -> Sequence[Any]:
+        """What the graph gives, each with a `name`."""
         ...
 
     def run(self, outputs: list[str], feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
@@ -46,8 +50,8 @@ def open_session(content: bytes) -> Session:
     return session
 
 
-class OnnxModel:
-    """A loaded graph, as a `Model`."""
+class OnnxGraph:
+    """A loaded graph, as a `Graph`."""
 
     def __init__(self, content: bytes, name: str, factory: Callable[[bytes], Session]) -> None:
         """Load a graph.
@@ -60,19 +64,15 @@ class OnnxModel:
         except Exception as exc:
             # onnxruntime raises its own classes, which have no common base but this.
             raise BundleError(f"{name}: ONNX Runtime cannot load it: {exc}") from exc
-        self._inputs = [entry.name for entry in self._session.get_inputs()]
+        self.inputs = [entry.name for entry in self._session.get_inputs()]
+        self._outputs = [entry.name for entry in self._session.get_outputs()]
 
     @property
     def provider(self) -> str:
         """Read off the session: what is available is not what is used."""
         return self._session.get_providers()[0]
 
-    def run(
-        self, window: NDArray[np.float32], device: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See `Model.run`."""
-        feed: dict[str, NDArray[Any]] = {"window": window, "device": device}
-        observed, expected = self._session.run(
-            ["observed", "expected"], {name: feed[name] for name in self._inputs}
-        )
-        return observed, expected
+    def run(self, feed: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """See `Graph.run`."""
+        answers = self._session.run(self._outputs, {name: feed[name] for name in self.inputs})
+        return dict(zip(self._outputs, answers, strict=True))

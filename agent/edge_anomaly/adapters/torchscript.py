@@ -3,6 +3,7 @@
 import importlib
 import io
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 
 from edge_anomaly.errors import BundleError
 
-__all__ = ["TorchScriptModel"]
+__all__ = ["OUTPUTS", "TorchScriptGraph"]
+
+OUTPUTS = ("observed", "expected", "state")  # TorchScript does not name what a module returns
 
 
-class TorchScriptModel:
-    """A loaded graph, as a `Model`."""
+class TorchScriptGraph:
+    """A loaded graph, as a `Graph`."""
 
     def __init__(self, content: bytes, name: str) -> None:
         """Load a graph.
@@ -34,18 +37,19 @@ class TorchScriptModel:
         except RuntimeError as exc:
             raise BundleError(f"{name}: torch cannot load it: {exc}") from exc
         self._torch = torch
+        # The first argument is the module itself.
+        self.inputs = [arg.name for arg in self._module.forward.schema.arguments][1:]
 
     @property
     def provider(self) -> str:
         """Where it runs."""
         return "TorchScript on CPU"
 
-    def run(
-        self, window: NDArray[np.float32], device: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See `Model.run`."""
+    def run(self, feed: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """See `Graph.run`; the module answers with observed, expected and perhaps state."""
         with self._torch.no_grad():
-            observed, expected = self._module(
-                self._torch.from_numpy(window), self._torch.from_numpy(device)
-            )
-        return observed.numpy(), expected.numpy()
+            answers = self._module(*(self._torch.from_numpy(feed[name]) for name in self.inputs))
+        return {
+            name: answer.numpy()
+            for name, answer in zip(OUTPUTS[: len(answers)], answers, strict=True)
+        }
