@@ -155,7 +155,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     broker: Broker
     inputs: Annotated[list[Input], msgspec.Meta(min_length=1)]
     models: Annotated[list[Model], msgspec.Meta(min_length=1)]
-    alarms: Alarms = Alarms()
+    alarms: Alarms = msgspec.field(default_factory=Alarms)
     commands: Commands = Commands()
 
     @property

@@ -8,7 +8,7 @@ of a recording gives the alarms of the live run.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from edge_anomaly.alarms import Alarm
+from edge_anomaly.annunciator import Annunciator
 from edge_anomaly.commands import (
     VERBS,
     Audit,
@@ -21,6 +21,7 @@ from edge_anomaly.commands import (
 )
 from edge_anomaly.config import Config
 from edge_anomaly.errors import ConfigError, PayloadError
+from edge_anomaly.findings import anomaly, anomaly_detector
 from edge_anomaly.formats import Format
 from edge_anomaly.monitor import Judged, Monitor, Refused
 from edge_anomaly.outgoing import Outgoing
@@ -104,7 +105,7 @@ class Core:
         self._outgoing = Outgoing(config.base)
         owner = f"{config.site}/{config.agent}"
         self._watch: dict[str, Monitor] = {}
-        self._alarms: dict[str, Alarm] = {}
+        self.annunciator = Annunciator(owner, config.alarms)
         for index, monitor in enumerate(monitors):
             for device in monitor.devices:
                 if monitor.row(device) is None:
@@ -115,7 +116,10 @@ class Core:
                         ("models", index, "devices"),
                     )
                 self._watch[device] = monitor
-                self._alarms[device] = Alarm(device, monitor.bundle, config.alarms, owner)
+        self._anomaly = {
+            device: self.annunciator.add(device, anomaly_detector(monitor.bundle, config.alarms))
+            for device, monitor in self._watch.items()
+        }
         self._told: set[str] = set()  # devices whose state has been published
 
     @property
@@ -145,7 +149,7 @@ class Core:
         return [
             say.status("online", now_ns),
             say.info(self._monitors, self._version, self._config_sha256, now_ns),
-            *(say.state(self._alarms[device].state) for device in sorted(self._told)),
+            *(say.state(self.annunciator.state(device)) for device in sorted(self._told)),
         ]
 
     def stopped(self, now_ns: int) -> list[Publish]:
@@ -163,24 +167,28 @@ class Core:
                 out += self._command(verb, message, arrived_ns)
         for monitor in self._monitors:
             out += self._publish(monitor.advance(arrived_ns), arrived_ns)
-        return out
+        return out + self._states()
 
     def tick(self, now_ns: int) -> list[Publish]:
         """Let time pass: close the slots that need wait no longer, report what was refused."""
         out: list[Publish] = []
         for monitor in self._monitors:
             out += self._publish(monitor.expire(now_ns), now_ns)
-        return out + self._errors(now_ns)
+        out += [self._outgoing.event(event) for event in self.annunciator.tick(now_ns)]
+        return out + self._states() + self._errors(now_ns)
 
     def judged(
         self, windows: Iterable[Judged | Refused], now_ns: int
-    ) -> Iterator[tuple[Judged, Event | None]]:
-        """Windows with the alarm transition each one made; refused readings are counted."""
+    ) -> Iterator[tuple[Judged, list[Event]]]:
+        """Windows with the alarm transitions each one made; refused readings are counted."""
         for window in windows:
             if isinstance(window, Refused):
                 self._refuse(window)
             else:
-                yield window, self._alarms[window.device].judge(window, now_ns)
+                alarm = self._anomaly[window.device]
+                finding = anomaly(window, self._watch[window.device].bundle.manifest.signals)
+                made = [] if finding is None else self.annunciator.judge(alarm, finding, now_ns)
+                yield window, made
 
     def answer(
         self,
@@ -209,8 +217,15 @@ class Core:
         if command.verb in self._outward:
             self.requests.append(command)
             return []
-        unsupported = CommandError("unsupported", f"this agent cannot {command.verb}")
-        return self.answer(command, now_ns, error=unsupported)
+        if not self.annunciator.fulfils(command.request):
+            unsupported = CommandError("unsupported", f"this agent cannot {command.verb}")
+            return self.answer(command, now_ns, error=unsupported)
+        try:
+            data, events = self.annunciator.follow(command.request, now_ns)
+        except CommandError as exc:
+            return self.answer(command, now_ns, error=exc)
+        told = [self._outgoing.event(event) for event in events]
+        return told + self.answer(command, now_ns, data=data)
 
     def _read(self, message: Message, arrived_ns: int) -> None:
         topic, payload = message.topic, message.payload
@@ -276,14 +291,19 @@ class Core:
 
     def _publish(self, windows: Iterable[Judged | Refused], now_ns: int) -> list[Publish]:
         out = []
-        for window, event in self.judged(windows, now_ns):
-            out.append(self._outgoing.score(window))
-            if event is not None:
-                out.append(self._outgoing.event(event))
-            if event is not None or (window.score is not None and window.device not in self._told):
-                self._told.add(window.device)
-                out.append(self._outgoing.state(self._alarms[window.device].state))
+        for window, events in self.judged(windows, now_ns):
+            scale = self._anomaly[window.device].scale
+            out.append(self._outgoing.score(window, scale))
+            out += [self._outgoing.event(event) for event in events]
+            if window.score is not None and window.device not in self._told:
+                self.annunciator.touch(window.device)
         return out
+
+    def _states(self) -> list[Publish]:
+        """Of the devices that stand otherwise than was last said, or of which nothing was."""
+        changed = self.annunciator.changed()
+        self._told.update(changed)
+        return [self._outgoing.state(self.annunciator.state(device)) for device in changed]
 
     def _errors(self, now_ns: int, *, everything: bool = False) -> list[Publish]:
         out = []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from edge_anomaly.alarms import DIGITS, span
+from edge_anomaly.alarms import rounded
 from edge_anomaly.monitor import Judged, Monitor
 from edge_anomaly.rejects import Reject
 from edge_anomaly.topics import device_topic
@@ -19,6 +19,7 @@ from edge_anomaly.values import (
     Publish,
     Score,
     State,
+    WindowSpan,
     iso,
 )
 
@@ -71,17 +72,21 @@ class Outgoing:
         topic = device_topic(self._base, state.device, "state")
         return Publish(topic, self._encode(state), retain=True)
 
-    def score(self, window: Judged) -> Publish:
-        """One window."""
+    def score(self, window: Judged, scale: float = 1.0) -> Publish:
+        """One window; `scale` is what an operator has the threshold multiplied by."""
         score = Score(
             device=window.device,
             ts=iso(window.end_ns),
             ts_ms=window.end_ns // 1_000_000,
-            score=None if window.score is None else float(f"{window.score:.{DIGITS}g}"),
-            threshold=float(f"{window.threshold:.{DIGITS}g}"),
+            score=None if window.score is None else rounded(window.score),
+            threshold=rounded(window.threshold * scale),
             warm=window.warm,
             coverage=round(window.coverage, 4),
-            window=span(window),
+            window=WindowSpan(
+                start=iso(window.start_ns),
+                end=iso(window.end_ns),
+                coverage=round(window.coverage, 4),
+            ),
         )
         return Publish(device_topic(self._base, window.device, "score"), self._encode(score), qos=0)
 

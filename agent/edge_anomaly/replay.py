@@ -71,11 +71,11 @@ def run(args: argparse.Namespace) -> int:
             scores = csv.writer(file, lineterminator="\n")
             scores.writerow(["time", "device", "score", "threshold", "coverage"])
         blocks = stack.enter_context(_Progress(args.recordings, layout))
-        for window, event in replay(core, monitors, blocks):
+        for window, told in replay(core, monitors, blocks):
             if scores is not None and window.score is not None:
                 row = (f"{window.score:.6g}", f"{window.threshold:.6g}", f"{window.coverage:.4g}")
                 scores.writerow([iso(window.end_ns), window.device, *row])
-            if event is not None:
+            for event in told:
                 sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
                 events[event.device] += event.type == "new"
     _tell(core, monitors, events, time.perf_counter() - began)
@@ -84,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
 def replay(
     core: Core, monitors: Iterable[Monitor], blocks: Iterable[Block]
-) -> Iterator[tuple[Judged, Event | None]]:
-    """Every window that falls due, with the alarm transition it made.
+) -> Iterator[tuple[Judged, list[Event]]]:
+    """Every window that falls due, with the alarm transitions it made.
 
     Readings arrive when they were taken; after the last one nothing more is waited for.
     """

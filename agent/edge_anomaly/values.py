@@ -19,6 +19,8 @@ __all__ = [
     "Publish",
     "Score",
     "State",
+    "Trend",
+    "Where",
     "WindowSpan",
     "iso",
 ]
@@ -70,6 +72,22 @@ class WindowSpan(msgspec.Struct, frozen=True, kw_only=True):
     coverage: float  # share of readings that were there, 0..1
 
 
+class Where(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of the window that is to blame."""
+
+    start: str
+    end: str
+
+
+class Trend(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the score is going."""
+
+    per_hour: float  # growth of the score: 0.1 is 10 % an hour
+    to_threshold_s: float | None = None  # None: it is not on its way, or beyond it
+    earliest_s: float | None = None  # of the interval of `to_threshold_s`
+    latest_s: float | None = None  # None: perhaps never
+
+
 class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
     """Which model said so."""
 
@@ -89,7 +107,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     detector: str
     severity: str
-    state: str  # ACTIVE_UNACK | CLEARED_UNACK
+    # ACTIVE_UNACK | ACTIVE_ACK | CLEARED_UNACK | CLEARED_ACK | SHELVED | SUPPRESSED | ...
+    state: str
+    change: str = "raised"  # or worse, better, ack ...: what happened
+    active: bool = True  # the condition, whatever `state` covers
+    acknowledged: bool = False
+    group: str | None = None  # line or area
+    suppressed: str | None = None  # the name of the planned work
+    shelved_until: str | None = None
+    chattering: bool = False
+    first_out: str | None = None  # of a flood: the event that came first
     ts: str  # of this transition
     ts_ms: int
     start_ts: str
@@ -101,6 +128,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     peak_score: float
     contributors: list[Contributor]
     window: WindowSpan
+    where: Where | None = None
+    trend: Trend | None = None
     quality: str  # good | uncertain
     replayed: bool
     model: ModelRef
@@ -112,6 +141,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: str = STATE_SCHEMA
     device: str
+    detector: str | None = None  # whose alarm it is; the most urgent one where there are several
+    group: str | None = None
     state: str  # NORMAL or an event's state
     severity: str | None = None
     event_id: str | None = None

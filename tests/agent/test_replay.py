@@ -38,7 +38,9 @@ def blocks(
 
 def events_of(found: Any) -> list[dict[str, Any]]:
     """Events without the moment at which they were told."""
-    events = [msgspec.to_builtins(event) | {"publish_ts": ""} for _, event in found if event]
+    events = [
+        msgspec.to_builtins(event) | {"publish_ts": ""} for _, told in found for event in told
+    ]
     return sorted(events, key=lambda event: (event["device"], event["ts"]))
 
 

@@ -53,6 +53,8 @@ def test_late_joiners_learn_how_things_stand_and_that_it_stopped(
                 assert state == {
                     "schema": "edge-agent.state/1",
                     "device": device,
+                    "detector": "compressors",
+                    "group": None,
                     "state": "NORMAL",
                     "severity": None,
                     "event_id": None,

@@ -21,7 +21,7 @@ class Line(NamedTuple):
     """Something that happened."""
 
     t_s: float  # the plant's time
-    kind: str  # fault | repair | alarm | worse | clear
+    kind: str  # fault | repair | alarm | worse | clear | note
     device: str
     text: str
 
@@ -131,7 +131,8 @@ class Board:
             machine.alarm, machine.severity = None, ""
         else:
             machine.alarm, machine.severity = alarm, event.severity
-        kind = {"new": "alarm", "update": "worse", "end": "clear"}.get(event.type, event.type)
+        calls = "worse" if event.change in {"worse", "raised"} else "note"
+        kind = {"new": "alarm", "end": "clear"}.get(event.type, calls)
         self._say(at_s, kind, event.device, event.message)
 
     def _say(self, t_s: float, kind: str, device: str, text: str) -> None:

@@ -30,6 +30,7 @@ _MARKS = {
     "repair": ("✓ mended ", "magenta"),
     "alarm": ("▲ ALARM  ", "bold red"),
     "worse": ("▲ worse  ", "bold red"),
+    "note": ("· note   ", "dim"),
     "clear": ("○ over   ", "green"),
 }
 

@@ -1,0 +1,61 @@
+"""What a model's window says to the alarms: the score, and which signals explain it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge_anomaly.alarms import Cause, Detector, Finding, rounded
+from edge_anomaly.bundle import Bundle, Signal
+from edge_anomaly.monitor import Judged
+from edge_anomaly.rules import Alarms
+from edge_anomaly.sentences import signals_off
+from edge_anomaly.values import Contributor, ModelRef
+
+__all__ = ["CONTRIBUTORS", "anomaly", "anomaly_detector", "contributors"]
+
+CONTRIBUTORS = 5
+LEAST_SHARE = 0.05  # a smaller part explains nothing
+
+
+def anomaly_detector(bundle: Bundle, rules: Alarms) -> Detector:
+    """The detector that a bundle is."""
+    manifest = bundle.manifest
+    model = ModelRef(name=manifest.name, version=manifest.version, sha256=bundle.sha256)
+    return Detector(manifest.name, model, rules)
+
+
+def anomaly(window: Judged, signals: Sequence[Signal]) -> Finding | None:
+    """The finding of a window that was scored; the cause is worked out only if it is told."""
+    if window.score is None:
+        return None
+
+    def cause() -> Cause:
+        blamed = contributors(window, signals)
+        units = {signal.name: signal.unit for signal in signals}
+        return Cause(signals_off(blamed, units), tuple(blamed))
+
+    return Finding(
+        start_ns=window.start_ns,
+        end_ns=window.end_ns,
+        score=window.score,
+        threshold=window.threshold,
+        cause=cause,
+        coverage=window.coverage,
+        quality="good" if window.coverage == 1.0 else "uncertain",
+    )
+
+
+def contributors(window: Judged, signals: Sequence[Signal]) -> list[Contributor]:
+    """The signals by their share of the excess over their own healthy level."""
+    excess = np.maximum(window.deviation, 0.0)
+    share = excess / max(float(excess.sum()), 1e-12)
+    return [
+        Contributor(
+            signal=signals[c].name,
+            share=round(float(share[c]), 3),
+            value=rounded(float(window.observed[c])),
+            expected=rounded(float(window.expected[c])),
+        )
+        for c in np.argsort(-share, kind="stable")[:CONTRIBUTORS]
+        if share[c] >= LEAST_SHARE
+    ]
