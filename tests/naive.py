@@ -173,12 +173,26 @@ class GridDevice:
     max_gap: int
     hop: int = 1
     fill: tuple[float, ...] = ()
-    cells: dict[tuple[int, int], tuple[int, float]] = field(default_factory=dict)
+    how: tuple[str, ...] = ()
+    # slot and signal: time: value, uncertain
+    cells: dict[tuple[int, int], dict[int, tuple[float, bool]]] = field(default_factory=dict)
+    ended: dict[int, int] = field(default_factory=dict)  # by signal
     opened: int | None = None
     newest: int = 0
     arrived: int = 0
+    behind: tuple[int, int] | None = None  # the first of the late ones in a row, its arrival
+    lives: list["GridWindow"] = field(default_factory=list)
 
-    def take(self, signal: int, t: int, value: float, arrived: int, max_future: int) -> str:
+    def take(
+        self,
+        signal: int,
+        t: int,
+        value: float,
+        arrived: int,
+        max_future: int,
+        *,
+        uncertain: bool = False,
+    ) -> str:
         if t > arrived + max_future:
             return "future"
         self.newest = t if self.opened is None else max(self.newest, t)
@@ -187,13 +201,26 @@ class GridDevice:
         self.arrived = arrived
         slot = t // self.period
         if slot < self.opened:
-            return "late"
-        before = self.cells.get((slot, signal))
-        if before and before[0] == t:
+            self.behind = self.behind or (t, arrived)
+            span = max(self.window * self.period, self.max_gap)
+            if t - self.behind[0] < span or arrived - self.behind[1] < span:
+                return "late"
+            self.lives = self.due()  # its clock was set back
+            self.opened, self.newest, self.behind = (t - self.lateness) // self.period, t, None
+            self.cells, self.ended = {(slot, signal): {t: (value, uncertain)}}, {}
+            return "restarted"
+        self.behind = None
+        cell = self.cells.setdefault((slot, signal), {})
+        # Of a signal whose last reading stands, only that one is remembered.
+        if t == max(cell, default=None) or (t in cell and self._how(signal) != "last"):
             return "duplicate"
-        if before is None or before[0] < t:
-            self.cells[slot, signal] = (t, value)
+        if not (self._how(signal) == "last" and t < max(cell, default=t)):
+            cell[t] = (value, uncertain)
         return "accepted"
+
+    def end(self, signal: int) -> None:
+        if self.opened is not None:
+            self.ended[signal] = self.newest
 
     def expire(self, now: int) -> None:
         if self.opened is None:
@@ -207,11 +234,11 @@ class GridDevice:
                 return
             self.opened += 1
 
-    def due(self) -> list[tuple[int, list[list[float]], bool, float]]:
-        """Slot, values (W, C), warm and coverage of each window that has fallen due."""
+    def due(self) -> list["GridWindow"]:
+        """Each window that has fallen due."""
         filled = sorted({slot for slot, _ in self.cells})
         reach = self.max_gap // self.period + 1 + self.window
-        windows = []
+        windows = list(self.lives)
         start = None
         for i, slot in enumerate(filled):
             if start is None or slot - filled[i - 1] > reach + 1:
@@ -223,16 +250,38 @@ class GridDevice:
                     windows.append((s, values, s - start + 1 >= self.window, seen))
         return windows
 
+    def _how(self, signal: int) -> str:
+        return self.how[signal] if self.how else "last"
+
+    def _cell(self, slot: int, signal: int) -> tuple[int, float, bool]:
+        """Time, value and doubt of a cell that has readings."""
+        cell = self.cells[slot, signal]
+        values = [value for value, _ in cell.values()]
+        how = self._how(signal)
+        if how == "last":
+            return max(cell), *cell[max(cell)]
+        doubt = any(uncertain for _, uncertain in cell.values())
+        value = {"mean": sum(values) / len(values), "min": min(values), "max": max(values)}[how]
+        return max(cell), value, doubt
+
     def _look(self, slot: int) -> tuple[list[list[float]], float]:
         values, seen = [], 0
         for s in range(slot - self.window + 1, slot + 1):
             row = []
             for c in range(self.signals):
-                past = [cell for (at, of), cell in self.cells.items() if of == c and at <= s]
-                row.append(max(past)[1] if past else self.fill[c])
-                seen += bool(past) and s * self.period - max(past)[0] <= self.max_gap
+                past = [at for at, of in self.cells if of == c and at <= s]
+                if not past:
+                    row.append(self.fill[c])
+                    continue
+                t, value, uncertain = self._cell(max(past), c)
+                row.append(value)
+                over = c in self.ended and t <= self.ended[c] < s * self.period
+                seen += s * self.period - t <= self.max_gap and not uncertain and not over
             values.append(row)
         return values, seen / (self.window * self.signals)
+
+
+GridWindow = tuple[int, list[list[float]], bool, float]  # slot, values (W, C), warm, coverage
 
 
 def whiten(

@@ -9,21 +9,35 @@ from edge_kernels.elastic import blamed_span, elastic_errors
 from edge_kernels.features import FEATURES, span_features
 from edge_kernels.forest import Forest, forest_scores
 from edge_kernels.grid import (
-    ACCEPTED,
-    DUPLICATE,
     EMPTY,
-    FUTURE,
-    LATE,
+    LAST,
+    MAX,
+    MEAN,
+    MIN,
+    NEVER,
     Due,
     Grid,
     Readings,
-    expire,
-    ingest,
+    grid_state,
     new_due,
     new_grid,
+    restore_grid,
+    roomy,
 )
 from edge_kernels.medians import Medians, new_medians, rolling_median
 from edge_kernels.periods import Spectrum, dominant_periods, spectrum
+from edge_kernels.placing import (
+    ACCEPTED,
+    CROWDED,
+    DUPLICATE,
+    FUTURE,
+    LATE,
+    RESTARTED,
+    end_hold,
+    expire,
+    ingest,
+    samples,
+)
 from edge_kernels.profile import against_profile
 from edge_kernels.reductions import (
     combine_log1p,
@@ -38,11 +52,18 @@ from edge_kernels.warming import warm
 
 __all__ = [
     "ACCEPTED",
+    "CROWDED",
     "DUPLICATE",
     "EMPTY",
     "FEATURES",
     "FUTURE",
+    "LAST",
     "LATE",
+    "MAX",
+    "MEAN",
+    "MIN",
+    "NEVER",
+    "RESTARTED",
     "Due",
     "Forest",
     "Grid",
@@ -58,8 +79,10 @@ __all__ = [
     "dtw_batch",
     "dtw_path",
     "elastic_errors",
+    "end_hold",
     "expire",
     "forest_scores",
+    "grid_state",
     "ingest",
     "largest_group",
     "mahalanobis",
@@ -68,7 +91,10 @@ __all__ = [
     "new_due",
     "new_grid",
     "new_medians",
+    "restore_grid",
     "rolling_median",
+    "roomy",
+    "samples",
     "smooth",
     "span_features",
     "spectrum",

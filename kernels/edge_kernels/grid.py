@@ -1,54 +1,78 @@
-"""Each device's own time grid: readings into slots, closed slots into windows.
+"""Each device's own time grid: what it remembers, and how it begins.
 
 Time is cut into slots of one period; slot s covers [s * period, (s + 1) * period).
 A device's slots stay open while a reading may still arrive for them and close in
 order. How far a device has come is its own affair (newest timestamp minus lateness:
-its watermark), so one fast clock cannot make the others late.
+its watermark), so one fast clock cannot make the others late. `placing` moves it on.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "ACCEPTED",
-    "DUPLICATE",
     "EMPTY",
-    "FUTURE",
-    "LATE",
+    "LAST",
+    "MAX",
+    "MEAN",
+    "MIN",
+    "NEVER",
     "Due",
     "Grid",
     "Readings",
-    "expire",
-    "ingest",
+    "grid_state",
     "new_due",
     "new_grid",
+    "restore_grid",
+    "roomy",
 ]
 
-ACCEPTED, LATE, DUPLICATE, FUTURE = 0, 1, 2, 3
 EMPTY = np.iinfo(np.int64).min  # no timestamp, no slot
+NEVER = -1  # an age without a beginning, ns
+LAST, MEAN, MIN, MAX = 0, 1, 2, 3  # what stands for several readings in a slot
+END = -1  # of a list of kept readings
+KEPT = 1 << 22  # readings kept for a mean at most: 70 MB
+
+_RULES = ("how", "lateness", "max_gap")  # of the configuration, not of what happened
+_LISTS = ("kept_t", "kept_value", "kept_next", "free")  # as long as they came to be
 
 
 class Grid(NamedTuple):
     """State of the grid of D devices with C signals; every time is in ns.
 
-    K slots may be open at once and the newest W closed ones are kept.
+    K slots may be open at once and the newest W closed ones are kept. Of a signal whose
+    slots are a mean, a least or a greatest value, every reading of an open slot is kept,
+    newest first, in a list: so that neither repetition nor the order of arrival shows.
     """
 
     value: NDArray[np.float32]  # (D, K, C) newest reading of each open cell
     stamp: NDArray[np.int64]  # (D, K, C) its timestamp, or EMPTY
+    doubt: NDArray[np.bool_]  # (D, K, C) it, or one of a mean's, is uncertain
+    head: NDArray[np.int32]  # (D, K, C) first kept reading of the cell, or END
+    length: NDArray[np.int32]  # (D, K, C) how many are kept
     held: NDArray[np.float32]  # (D, C) last closed value; before the first, a fill value
     held_stamp: NDArray[np.int64]  # (D, C) its timestamp, or EMPTY
+    held_doubt: NDArray[np.bool_]  # (D, C) it is uncertain
+    steady: NDArray[np.int64]  # (D, C) since when the value is the same, or EMPTY
+    ended: NDArray[np.int64]  # (D, C) what was read until then is held no longer, or EMPTY
     ring: NDArray[np.float32]  # (D, W, C) closed slots, slot s at s % W
-    present: NDArray[np.bool_]  # (D, W, C) False where the value is older than max_gap
+    present: NDArray[np.bool_]  # (D, W, C) False where the value is too old or uncertain
     newest: NDArray[np.int64]  # (D,) newest timestamp
+    skew: NDArray[np.int64]  # (D,) how far it was ahead of its arrival
     arrived: NDArray[np.int64]  # (D,) arrival of the last reading
     opened: NDArray[np.int64]  # (D,) first open slot
     first: NDArray[np.int64]  # (D,) first closed slot with a reading since the last long gap
     filled: NDArray[np.int64]  # (D,) newest closed slot with a reading
     latest: NDArray[np.int64]  # (D,) newest slot with a reading
+    behind: NDArray[np.int64]  # (D,) first of the late readings in a row, or EMPTY
+    behind_arrived: NDArray[np.int64]  # (D,) when it arrived
+    kept_t: NDArray[np.int64]  # (N,) timestamps of kept readings
+    kept_value: NDArray[np.float32]  # (N,)
+    kept_next: NDArray[np.int32]  # (N,) the one before it in time, or END
+    free: NDArray[np.int64]  # (2,) first unused of the N, or END; how many are unused
+    how: NDArray[np.uint8]  # (C,) LAST, MEAN, MIN or MAX
     lateness: NDArray[np.int64]  # (D,) how far readings may lag the newest
     max_gap: NDArray[np.int64]  # (D,) how long a value is held
     period: int
@@ -72,6 +96,8 @@ class Due(NamedTuple):
     slot: NDArray[np.int64]  # (M,) the newest slot of the window
     warm: NDArray[np.bool_]  # (M,) False while the device's history is shorter than a window
     coverage: NDArray[np.float32]  # (M,) share of cells that are present, 0..1
+    age: NDArray[np.int64]  # (M, C) from the last reading to the slot's end, ns, or NEVER
+    still: NDArray[np.int64]  # (M, C) how long the value has been the same, ns
 
 
 def new_grid(
@@ -82,6 +108,7 @@ def new_grid(
     lateness: NDArray[np.int64],
     max_gap: NDArray[np.int64],
     hop: int = 1,
+    how: NDArray[np.uint8] | None = None,
 ) -> Grid:
     """An empty grid.
 
@@ -92,6 +119,8 @@ def new_grid(
         lateness: Per device, ns, >= 0, shape (D,).
         max_gap: Per device, ns, >= 0, shape (D,).
         hop: Slots between windows, >= 1.
+        how: Per signal what stands for several readings in a slot, shape (C,): LAST
+            (without `how`), MEAN, MIN or MAX.
 
     Raises:
         ValueError: A size is not positive or a shape does not fit.
@@ -103,20 +132,39 @@ def new_grid(
     if fill.size and (min(lateness.min(), max_gap.min()) < 0):
         raise ValueError("lateness and max_gap must not be negative")
     devices, signals = fill.shape
+    if how is None:
+        how = np.full(signals, LAST, np.uint8)
+    if how.shape != (signals,) or (how > MAX).any():
+        raise ValueError("how must be (C,), of LAST, MEAN, MIN and MAX")
     open_slots = int(lateness.max(initial=0)) // period + 2
+    cells = (devices, open_slots, signals)
     return Grid(
-        value=np.zeros((devices, open_slots, signals), np.float32),
-        stamp=np.full((devices, open_slots, signals), EMPTY),
+        value=np.zeros(cells, np.float32),
+        stamp=np.full(cells, EMPTY),
+        doubt=np.zeros(cells, np.bool_),
+        head=np.full(cells, END, np.int32),
+        length=np.zeros(cells, np.int32),
         held=fill.astype(np.float32),
         held_stamp=np.full((devices, signals), EMPTY),
+        held_doubt=np.zeros((devices, signals), np.bool_),
+        steady=np.full((devices, signals), EMPTY),
+        ended=np.full((devices, signals), EMPTY),
         ring=np.repeat(fill.astype(np.float32)[:, np.newaxis], window, axis=1),
         present=np.zeros((devices, window, signals), np.bool_),
         newest=np.full(devices, EMPTY),
+        skew=np.zeros(devices, np.int64),
         arrived=np.full(devices, EMPTY),
         opened=np.full(devices, EMPTY),
         first=np.full(devices, EMPTY),
         filled=np.full(devices, EMPTY),
         latest=np.full(devices, EMPTY),
+        behind=np.full(devices, EMPTY),
+        behind_arrived=np.zeros(devices, np.int64),
+        kept_t=np.zeros(0, np.int64),
+        kept_value=np.zeros(0, np.float32),
+        kept_next=np.zeros(0, np.int32),
+        free=np.array([END, 0]),
+        how=how.astype(np.uint8),
         lateness=lateness.astype(np.int64),
         max_gap=max_gap.astype(np.int64),
         period=period,
@@ -132,207 +180,64 @@ def new_due(grid: Grid, room: int) -> Due:
     """
     if room < 1:
         raise ValueError(f"room must be positive, got {room}")
+    signals = grid.ring.shape[2]
     return Due(
         window=np.zeros((room, *grid.ring.shape[1:]), np.float32),
         device=np.zeros(room, np.int64),
         slot=np.zeros(room, np.int64),
         warm=np.zeros(room, np.bool_),
         coverage=np.zeros(room, np.float32),
+        age=np.zeros((room, signals), np.int64),
+        still=np.zeros((room, signals), np.int64),
     )
 
 
-def ingest(
-    grid: Grid,
-    readings: Readings,
-    outcome: NDArray[np.uint8],
-    due: Due,
-    *,
-    start: int,
-    arrived: int,
-    max_future: int,
-) -> tuple[int, int]:
-    """Place readings from `start` on until all are placed or `due` is full.
+def roomy(grid: Grid, readings: int) -> Grid:
+    """`grid` with room to keep that many more readings, where it has to keep any.
 
-    Of several readings in one cell the one with the newest timestamp stands; the same
-    signal at the same time twice is a duplicate and the first one stands.
+    Beyond KEPT there is no more room, and readings are CROWDED out.
+    """
+    size, unused = grid.kept_t.size, int(grid.free[1])
+    if unused >= readings or size >= KEPT or not grid.how.any():
+        return grid
+    more = min(max(size, readings - unused, 64), KEPT - size)
+    chain = np.arange(size + 1, size + more + 1, dtype=np.int32)
+    chain[-1] = grid.free[0]
+    return grid._replace(
+        kept_t=np.concatenate([grid.kept_t, np.zeros(more, np.int64)]),
+        kept_value=np.concatenate([grid.kept_value, np.zeros(more, np.float32)]),
+        kept_next=np.concatenate([grid.kept_next, chain]),
+        free=np.array([size, unused + more]),
+    )
 
-    Args:
-        grid: Changed in place.
-        readings: The whole block.
-        outcome: What became of each reading (ACCEPTED, LATE, ...), shape (N,), written.
-        due: Written.
-        start: First reading not yet placed.
-        arrived: When the block arrived, ns.
-        max_future: A timestamp further than this ahead of `arrived` is refused, ns.
 
-    Returns:
-        The next reading to place (N when done) and the number of windows in `due`.
+def grid_state(grid: Grid) -> dict[str, NDArray[np.generic]]:
+    """A copy of all that the readings left behind in `grid`, by name."""
+    return {
+        name: array.copy()
+        for name, array in grid._asdict().items()
+        if isinstance(array, np.ndarray) and name not in _RULES
+    }
+
+
+def restore_grid(grid: Grid, state: Mapping[str, object]) -> Grid:
+    """`grid`, a new one, with what `grid_state` gave of one like it.
 
     Raises:
-        ValueError: Columns differ in length, or an index is outside the grid.
+        ValueError: The state is of a grid of another shape.
     """
-    n = readings.device.size
-    if not readings.signal.size == readings.t_ns.size == readings.value.size == n == outcome.size:
-        raise ValueError("columns of readings and outcome must have one length")
-    if n and not (
-        0 <= readings.device.min()
-        and readings.device.max() < grid.ring.shape[0]
-        and 0 <= readings.signal.min()
-        and readings.signal.max() < grid.ring.shape[2]
+    arrays = {}
+    for name, own in grid_state(grid).items():
+        kept = state.get(name)
+        if not isinstance(kept, np.ndarray) or kept.dtype != own.dtype or kept.ndim != own.ndim:
+            raise ValueError(f"no array {name} of {own.dtype} in {own.ndim} dimensions")
+        if name not in _LISTS and kept.shape != own.shape:
+            raise ValueError(f"{name} is {kept.shape}, this grid's {own.shape}")
+        arrays[name] = np.ascontiguousarray(kept).copy()
+    size = arrays["kept_t"].size
+    lists = (arrays["head"], arrays["kept_next"], arrays["free"][:1])
+    if not size == arrays["kept_value"].size == arrays["kept_next"].size <= KEPT or any(
+        links.size and not END <= links.min() <= links.max() < max(size, END + 1) for links in lists
     ):
-        raise ValueError("a device or signal index is outside the grid")
-    if not 0 <= start <= n:
-        raise ValueError(f"start must be in [0, {n}], got {start}")
-    if due.window.shape[1:] != grid.ring.shape[1:]:
-        raise ValueError("due was made for another grid")
-    done, count = _ingest(grid, readings, outcome, due, start, arrived, max_future)
-    return int(done), int(count)
-
-
-def expire(grid: Grid, due: Due, *, now: int) -> tuple[bool, int]:
-    """Close slots that hold readings and wait for nothing more.
-
-    A slot closes when every signal has reported in it and the device has been silent
-    for its lateness, or when the device's clock, running on in the silence, passes the
-    slot's end by its lateness. Slots without a reading are never closed here.
-
-    Returns:
-        Whether all such slots are closed (False: `due` is full, call again) and the
-        number of windows in `due`.
-    """
-    if due.window.shape[1:] != grid.ring.shape[1:]:
-        raise ValueError("due was made for another grid")
-    done, count = _expire(grid, due, now)
-    return bool(done), int(count)
-
-
-@numba.njit(cache=True, nogil=True)
-def _ingest(
-    grid: Grid,
-    readings: Readings,
-    outcome: NDArray[np.uint8],
-    due: Due,
-    start: int,
-    arrived: int,
-    max_future: int,
-) -> tuple[int, int]:
-    period = grid.period
-    open_slots = grid.stamp.shape[1]
-    count = 0
-    for i in range(start, readings.device.size):
-        d = readings.device[i]
-        c = readings.signal[i]
-        t = readings.t_ns[i]
-        if t > arrived + max_future:
-            outcome[i] = FUTURE
-            continue
-        if grid.newest[d] == EMPTY:
-            # Earlier readings may still arrive within the lateness, so that the order
-            # of arrival does not decide where the device's history begins.
-            grid.opened[d] = (t - grid.lateness[d]) // period
-            grid.newest[d] = t
-        grid.newest[d] = max(grid.newest[d], t)
-        passed = (grid.newest[d] - grid.lateness[d]) // period
-        while grid.opened[d] < passed:
-            if count == due.device.size:
-                return i, count  # the reading is placed on the next call
-            count = _close(grid, d, passed, due, count)
-        grid.arrived[d] = arrived
-        slot = t // period
-        if slot < grid.opened[d]:
-            outcome[i] = LATE
-            continue
-        k = slot % open_slots
-        stamp = grid.stamp[d, k, c]
-        if stamp == t:
-            outcome[i] = DUPLICATE
-            continue
-        outcome[i] = ACCEPTED
-        if stamp < t:
-            grid.stamp[d, k, c] = t
-            grid.value[d, k, c] = readings.value[i]
-        grid.latest[d] = max(grid.latest[d], slot)
-    return readings.device.size, count
-
-
-@numba.njit(cache=True, nogil=True)
-def _expire(grid: Grid, due: Due, now: int) -> tuple[bool, int]:
-    period = grid.period
-    count = 0
-    for d in range(grid.newest.size):
-        if grid.newest[d] == EMPTY:
-            continue
-        silence = now - grid.arrived[d]
-        passed = (grid.newest[d] + silence - grid.lateness[d]) // period
-        while grid.opened[d] <= grid.latest[d]:
-            waited = silence >= grid.lateness[d] and _complete(grid, d)
-            if not waited and grid.opened[d] >= passed:
-                break
-            if count == due.device.size:
-                return False, count
-            count = _close(grid, d, grid.latest[d] + 1, due, count)
-    return True, count
-
-
-@numba.njit(cache=True, nogil=True)
-def _complete(grid: Grid, d: int) -> bool:
-    k = grid.opened[d] % grid.stamp.shape[1]
-    for c in range(grid.stamp.shape[2]):
-        if grid.stamp[d, k, c] == EMPTY:
-            return False
-    return True
-
-
-@numba.njit(cache=True, nogil=True)
-def _holds_a_reading(grid: Grid, d: int, k: int) -> bool:
-    for c in range(grid.stamp.shape[2]):
-        if grid.stamp[d, k, c] != EMPTY:
-            return True
-    return False
-
-
-@numba.njit(cache=True, nogil=True)
-def _close(grid: Grid, d: int, passed: int, due: Due, count: int) -> int:
-    """Close the first open slot of device `d`; return the new number of due windows."""
-    slot = grid.opened[d]
-    window, signals = grid.ring.shape[1:]
-    k = slot % grid.stamp.shape[1]
-    # Only what has closed decides, or the order of arrival would: a reading in a slot
-    # that is still open may come before or after the one that closes this slot.
-    if _holds_a_reading(grid, d, k):
-        grid.filled[d] = slot
-        if grid.first[d] == EMPTY:
-            grid.first[d] = slot
-    elif (
-        grid.filled[d] == EMPTY
-        or slot > grid.filled[d] + grid.max_gap[d] // grid.period + 1 + window
-    ):
-        # Nothing is held any more and the ring shows only what is missing: leap to the
-        # watermark instead of closing a month of empty slots, and start afresh there.
-        grid.opened[d] = slot + 1 if grid.latest[d] > slot else max(slot + 1, passed)
-        grid.first[d] = EMPTY
-        return count
-    w = slot % window
-    for c in range(signals):
-        if grid.stamp[d, k, c] != EMPTY:
-            grid.held[d, c] = grid.value[d, k, c]
-            grid.held_stamp[d, c] = grid.stamp[d, k, c]
-            grid.stamp[d, k, c] = EMPTY
-        grid.ring[d, w, c] = grid.held[d, c]
-        since = grid.held_stamp[d, c]
-        # Not slot * period - since, which overflows where a clock began centuries ago.
-        grid.present[d, w, c] = since != EMPTY and slot * grid.period - grid.max_gap[d] <= since
-    grid.opened[d] = slot + 1
-    if grid.first[d] == EMPTY or (slot + 1) % grid.hop != 0:
-        return count
-    seen = 0
-    for j in range(window):
-        w = (slot + 1 + j) % window  # oldest first
-        for c in range(signals):
-            due.window[count, j, c] = grid.ring[d, w, c]
-            seen += grid.present[d, w, c]
-    due.device[count] = d
-    due.slot[count] = slot
-    due.warm[count] = slot - grid.first[d] + 1 >= window
-    due.coverage[count] = seen / (window * signals)
-    return count + 1
+        raise ValueError("the kept readings do not hang together")
+    return grid._replace(**arrays)

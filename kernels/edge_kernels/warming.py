@@ -13,8 +13,9 @@ from edge_kernels.dtw_pair import dtw
 from edge_kernels.dtw_paths import dtw_path
 from edge_kernels.features import span_features
 from edge_kernels.forest import Forest, forest_scores
-from edge_kernels.grid import Readings, expire, ingest, new_due, new_grid
+from edge_kernels.grid import Readings, new_due, new_grid
 from edge_kernels.medians import new_medians, rolling_median
+from edge_kernels.placing import expire, ingest
 from edge_kernels.profile import against_profile
 from edge_kernels.reductions import largest_group, mahalanobis, mean_of_largest, mean_square
 from edge_kernels.stages import smooth, standardise, whiten

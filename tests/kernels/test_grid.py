@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,21 +10,36 @@ from hypothesis import strategies as st
 
 from edge_kernels import (
     ACCEPTED,
+    CROWDED,
     DUPLICATE,
     FUTURE,
     LATE,
+    RESTARTED,
     Grid,
     Readings,
+    end_hold,
     expire,
+    grid_state,
     ingest,
     new_due,
     new_grid,
+    restore_grid,
+    roomy,
+    samples,
 )
 
-OUTCOMES = {ACCEPTED: "accepted", LATE: "late", DUPLICATE: "duplicate", FUTURE: "future"}
+WORDS = {
+    ACCEPTED: "accepted",
+    CROWDED: "crowded",
+    LATE: "late",
+    DUPLICATE: "duplicate",
+    FUTURE: "future",
+    RESTARTED: "restarted",
+}
 FAR = 10**6  # future enough for any reading
 Reading = tuple[int, int, int, float]  # device, signal, t_ns, value
-Window = tuple[int, list[list[float]], bool, float]  # slot, values (W, C), warm, coverage
+Window = naive.GridWindow
+HOW = ("last", "mean", "min", "max")
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,7 @@ class Shape:
     lateness: int = 0
     max_gap: int = 20
     hop: int = 1
+    how: tuple[str, ...] = ()
 
     @property
     def fill(self) -> list[list[float]]:
@@ -51,11 +67,12 @@ class Shape:
             lateness=np.full(self.devices, self.lateness),
             max_gap=np.full(self.devices, self.max_gap),
             hop=self.hop,
+            how=np.array([HOW.index(how) for how in self.how], np.uint8) if self.how else None,
         )
 
     def naive(self) -> list[naive.GridDevice]:
         sizes = (self.signals, self.window, self.period, self.lateness, self.max_gap, self.hop)
-        return [naive.GridDevice(*sizes, fill=tuple(fill)) for fill in self.fill]
+        return [naive.GridDevice(*sizes, fill=tuple(fill), how=self.how) for fill in self.fill]
 
 
 @dataclass
@@ -71,7 +88,13 @@ class Run:
         self.grid = self.shape.grid()
         self.due = new_due(self.grid, self.room)
 
-    def take(self, readings: Iterable[Reading], arrived: int = 0, max_future: int = FAR) -> "Run":
+    def take(
+        self,
+        readings: Iterable[Reading],
+        arrived: int = 0,
+        max_future: int = FAR,
+        uncertain: Sequence[bool] = (),
+    ) -> "Run":
         device, signal, t_ns, value = list(zip(*readings, strict=True)) or [()] * 4
         block = Readings(
             np.array(device, np.int64),
@@ -79,7 +102,17 @@ class Run:
             np.array(t_ns, np.int64),
             np.array(value, np.float32),
         )
+        return self.place(block, arrived, max_future, uncertain)
+
+    def place(
+        self,
+        block: Readings,
+        arrived: int = 0,
+        max_future: int = FAR,
+        uncertain: Sequence[bool] = (),
+    ) -> "Run":
         outcome = np.full(block.device.size, 99, np.uint8)
+        self.grid = roomy(self.grid, outcome.size)
         at = 0
         while at < outcome.size:
             at, count = ingest(
@@ -90,9 +123,10 @@ class Run:
                 start=at,
                 arrived=arrived,
                 max_future=max_future,
+                uncertain=np.array(uncertain, np.bool_),
             )
             self._collect(count)
-        self.outcomes += [OUTCOMES[code] for code in outcome.tolist()]
+        self.outcomes += [WORDS[code] for code in outcome.tolist()]
         return self
 
     def expire(self, now: int) -> "Run":
@@ -123,13 +157,17 @@ def series(*times: int, device: int = 0, signal: int = 0) -> list[Reading]:
 
 
 def rounded(windows: list[Window]) -> list[Window]:
-    return [(slot, values, warm, round(coverage, 5)) for slot, values, warm, coverage in windows]
+    return [
+        (slot, np.array(values, np.float32).tolist(), warm, round(coverage, 5))
+        for slot, values, warm, coverage in windows
+    ]
 
 
 shapes = st.builds(
     Shape,
     devices=st.integers(1, 2),
-    signals=st.integers(1, 2),
+    signals=st.just(2),
+    how=st.just(()) | st.tuples(*[st.sampled_from(HOW)] * 2),
     window=st.integers(1, 4),
     period=st.sampled_from([1, 3, 10]),
     lateness=st.integers(0, 45),
@@ -152,9 +190,13 @@ def life(draw: st.DrawFn) -> tuple[Shape, list[tuple[str, Any]]]:
     )
     for _ in range(draw(st.integers(1, 8))):
         now += draw(st.one_of(st.integers(0, 12), st.integers(0, 200)))
-        if draw(st.booleans()):
+        verb = draw(st.sampled_from(["take", "take", "expire", "end"]))
+        if verb == "take":
             block = draw(st.lists(reading, max_size=6))
-            steps.append(("take", (now, [(d, c, now + t, v) for d, c, t, v in block])))
+            doubts = draw(st.sampled_from([(), [draw(st.booleans()) for _ in block]]))
+            steps.append((verb, (now, [(d, c, now + t, v) for d, c, t, v in block], doubts)))
+        elif verb == "end":
+            steps.append((verb, (draw(st.integers(0, shape.devices - 1)), draw(st.integers(0, 1)))))
         else:
             steps.append(("expire", now))
     return shape, steps
@@ -166,18 +208,29 @@ def test_agrees_with_the_definition(lived: tuple[Shape, list[tuple[str, Any]]]) 
     shape, steps = lived
     run, devices = Run(shape), shape.naive()
     outcomes = []
+    ended = set()
     for verb, what in steps:
         if verb == "expire":
             run.expire(what)
             for device in devices:
                 device.expire(what)
-        else:
-            now, readings = what
-            run.take(readings, now, max_future=20)
-            outcomes += [devices[d].take(c, t, v, now, 20) for d, c, t, v in readings]
+        elif verb == "end" and what not in ended:  # the definition knows of one end each
+            ended.add(what)
+            end_hold(run.grid, what[0], np.array(what[1:]))
+            devices[what[0]].end(what[1])
+        elif verb == "take":
+            now, readings, doubts = what
+            run.take(readings, now, max_future=20, uncertain=doubts)
+            outcomes += [
+                devices[d].take(c, t, v, now, 20, uncertain=doubt)
+                for (d, c, t, v), doubt in zip(
+                    readings, doubts or [False] * len(readings), strict=True
+                )
+            ]
     assert run.outcomes == outcomes
     for d, device in enumerate(devices):
-        assert rounded(run.windows.get(d, [])) == rounded(device.due())
+        want = device.due()
+        assert rounded(run.windows.get(d, [])) == rounded(want)
 
 
 @settings(deadline=None)
@@ -191,8 +244,11 @@ def test_blocks_and_rooms_of_any_size_give_the_same_windows(
         if verb == "expire":
             whole.expire(what)
             cut.expire(what)
+        elif verb == "end":
+            for one in (whole, cut):
+                end_hold(one.grid, what[0], np.array(what[1:]))
         else:
-            now, readings = what
+            now, readings, _ = what
             whole.take(readings, now)
             for start in range(0, len(readings), size):
                 cut.take(readings[start : start + size], now)
@@ -207,7 +263,7 @@ def shuffled(draw: st.DrawFn) -> tuple[Shape, list[Reading], list[Reading]]:
     steps = draw(st.lists(st.one_of(st.integers(0, 4), st.integers(0, 90)), min_size=1, max_size=9))
     times = np.cumsum(steps).tolist()
     signal = st.integers(0, shape.signals - 1)
-    ordered = [(0, draw(signal), t, float(i)) for i, t in enumerate(dict.fromkeys(times))]
+    ordered = [(0, draw(signal), t, i / 3) for i, t in enumerate(dict.fromkeys(times))]
     delay = {t: draw(st.integers(0, shape.lateness)) for _, _, t, _ in ordered}
     return shape, ordered, sorted(ordered, key=lambda one: one[2] + delay[one[2]])
 
@@ -228,6 +284,80 @@ def test_the_order_of_arrival_within_the_lateness_changes_nothing(
     runs = [Run(shape).take(readings).expire(10**6) for readings in (ordered, arriving)]
     assert runs[1].outcomes == ["accepted"] * len(arriving)
     assert runs[0].windows == runs[1].windows
+
+
+@st.composite
+def lives_of_blocks(draw: st.DrawFn) -> tuple[Shape, list[tuple[Any, ...]]]:
+    """Blocks of one channel or two that overlap, repeat, lag and leave gaps."""
+    shape = draw(shapes)
+    t, blocks = draw(st.integers(-50, 50)), []
+    for _ in range(draw(st.integers(1, 5))):
+        t += draw(st.one_of(st.integers(-40, 40), st.integers(0, 400)))
+        device = draw(st.integers(0, shape.devices - 1))
+        signals = draw(st.sampled_from([(0,), (1,), (0, 1), (1, 0)]))
+        n = draw(st.integers(0, 9))
+        step = draw(st.sampled_from([0.4, 1.0, 2.5, 10.0, 30.0]))
+        blocks.append((device, signals, t, step, n))
+    return shape, blocks
+
+
+@settings(max_examples=200, deadline=None)
+@given(lives_of_blocks(), st.integers(1, 5))
+def test_a_block_is_its_samples_one_by_one(
+    case: tuple[Shape, list[tuple[Any, ...]]], room: int
+) -> None:
+    shape, blocks = case
+    whole, single = Run(shape, room), Run(shape)
+    for device, signals, t, step, n in blocks:
+        values = np.arange(n * len(signals), dtype=np.float32).reshape(n, len(signals)) + t
+        whole.place(samples(device, np.array(signals), t, step, values), t + 20, 60)
+        readings = [
+            (device, c, t + round(i * step), float(values[i, j]))
+            for i in range(n)
+            for j, c in enumerate(signals)
+        ]
+        single.take(readings, t + 20, 60)
+    assert whole.outcomes == single.outcomes
+    assert whole.expire(10**6).windows == single.expire(10**6).windows
+
+
+@settings(max_examples=200, deadline=None)
+@given(life(), st.integers(0, 8))
+def test_a_grid_restored_goes_on_as_if_nothing_had_been(
+    lived: tuple[Shape, list[tuple[str, Any]]], cut: int
+) -> None:
+    shape, steps = lived
+    run, other = Run(shape), Run(shape)
+    for number, (verb, what) in enumerate(steps):
+        if number == cut:
+            other.grid = restore_grid(shape.grid(), grid_state(other.grid))
+        for one in (run, other):
+            if verb == "expire":
+                one.expire(what)
+            elif verb == "end":
+                end_hold(one.grid, what[0], np.array(what[1:]))
+            else:
+                one.take(what[1], what[0], 20, what[2])
+    assert run.outcomes == other.outcomes
+    assert run.windows == other.windows
+
+
+def test_a_state_of_another_grid_is_refused() -> None:
+    state = grid_state(Shape(how=("mean",)).grid())
+    for wrong in (Shape(window=9), Shape(signals=2), Shape(devices=2), Shape(lateness=90)):
+        with pytest.raises(ValueError, match="this grid's"):
+            restore_grid(wrong.grid(), state)
+    grid = Shape(how=("mean",)).grid()
+    for name, value in (("held", None), ("held", state["held"].astype(np.float64))):
+        with pytest.raises(ValueError, match="no array held"):
+            restore_grid(grid, state | {name: value})
+    for name, value in (
+        ("head", state["head"] + 8),
+        ("free", np.array([7, 0])),
+        ("kept_t", np.zeros(3, np.int64)),
+    ):
+        with pytest.raises(ValueError, match="hang together"):
+            restore_grid(grid, state | {name: value})
 
 
 def test_one_fast_clock_makes_no_other_device_late() -> None:
@@ -251,6 +381,90 @@ def test_of_two_readings_of_one_time_the_first_stands() -> None:
     run = Run(Shape(window=1)).take([(0, 0, 5, 1.0), (0, 0, 5, 2.0), (0, 0, 10, 3.0)])
     assert run.outcomes == ["accepted", "duplicate", "accepted"]
     assert run.windows[0] == [(0, [[1.0]], True, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("how", "value"), [("last", 2.0), ("mean", 4.0), ("min", 2.0), ("max", 7.0)]
+)
+def test_several_readings_of_a_slot_become_one(how: str, value: float) -> None:
+    run = Run(Shape(window=1, how=(how,), lateness=20))
+    run.take([(0, 0, 5, 3.0), (0, 0, 2, 7.0), (0, 0, 8, 2.0), (0, 0, 2, 7.0), (0, 0, 50, 0.0)])
+    assert run.windows[0][0] == (0, [[value]], True, 1.0)
+    assert run.outcomes[3] == ("accepted" if how == "last" else "duplicate")
+
+
+def test_a_mean_does_not_depend_on_the_order_to_the_last_bit() -> None:
+    rng = np.random.default_rng(0)
+    readings = [(0, 0, t, float(v)) for t, v in enumerate(rng.normal(0, 1e6, 100))]
+    shape = Shape(period=100, window=1, lateness=100, how=("mean",))
+    windows = []
+    for _ in range(20):
+        rng.shuffle(readings)
+        windows.append(Run(shape).take(readings).expire(10**6).windows)
+    assert all(window == windows[0] for window in windows)
+    mean = np.float64(windows[0][0][0][1][0][0])
+    assert mean == pytest.approx(np.mean([value for *_, value in readings]), rel=1e-6)
+
+
+def test_a_slot_keeps_so_many_readings_for_a_mean_and_no_more() -> None:
+    run = Run(Shape(period=10**5, window=1, how=("mean",))).take(series(*range(5000)))
+    assert run.outcomes == ["accepted"] * 4096 + ["crowded"] * 904
+    assert run.expire(10**7).windows[0] == [(0, [[4095 / 2]], True, 1.0)]
+
+
+def test_kept_readings_are_given_back_when_their_slot_closes() -> None:
+    run = Run(Shape(how=("mean",), lateness=5))
+    for start in range(0, 10_000, 100):
+        run.take(series(*range(start, start + 100)), arrived=start)
+    assert run.grid.kept_t.size <= 256
+    assert run.grid.free[1] >= run.grid.kept_t.size - 16
+
+
+def test_an_uncertain_reading_is_used_and_counts_against_the_coverage() -> None:
+    run = Run(Shape(window=1)).take(series(0, 10, 20, 30), uncertain=[False, True, False, False])
+    assert [(values, seen) for _, values, _, seen in run.windows[0]] == [
+        ([[0.0]], 1.0),
+        ([[10.0]], 0.0),
+        ([[20.0]], 1.0),
+    ]
+
+
+def test_what_has_said_that_it_is_gone_is_held_no_longer() -> None:
+    run = Run(Shape(signals=2, window=1, max_gap=1000))
+    run.take([*series(0, signal=1), *series(0, 10)])
+    end_hold(run.grid, 0, np.array([1]))
+    run.take(series(20, 30))
+    run.take([*series(40, signal=1), *series(40, 50, 60)])
+    assert [seen for *_, seen in run.windows[0]] == [1.0, 1.0, 0.5, 0.5, 1.0, 1.0]
+
+
+def test_a_window_tells_how_old_and_how_still_each_signal_is() -> None:
+    run = Run(Shape(signals=2, window=1, max_gap=25), room=100)
+    run.take([(0, 0, t, 7.0) for t in range(0, 60, 10)])
+    assert run.due.age[:5].tolist() == [[10, -1]] * 5
+    assert run.due.still[:5].tolist() == [[0, 0], [10, 0], [20, 0], [30, 0], [40, 0]]
+    run.take([(0, 0, t, 8.0) for t in (60, 70, 120, 130, 140)])  # a new value, then a gap
+    assert run.due.still[:8, 0].tolist() == [50, 0, 10, 10, 10, 10, 10, 0]
+    assert run.due.age[:8, 0].tolist() == [10, 10, 10, 20, 30, 40, 50, 10]
+
+
+def test_a_clock_set_back_begins_afresh_after_a_window_of_late_readings() -> None:
+    run = Run(Shape(window=3, max_gap=20))
+    for t in (*range(1000, 1100, 10), *range(0, 100, 10)):
+        run.take(series(t), arrived=2000 + t + 1100 * (t < 1000))
+    assert run.outcomes[10:] == ["late"] * 3 + ["restarted"] + ["accepted"] * 6
+    assert [(slot, warm) for slot, _, warm, _ in run.windows[0]][-3:] == [
+        (6, True),
+        (7, True),
+        (8, True),
+    ]
+    assert run.windows[0][-6][2] is False
+
+
+def test_a_backlog_that_comes_in_one_go_is_late_and_nothing_else() -> None:
+    run = Run(Shape(window=3, max_gap=20)).take(series(*range(1000, 1100, 10)), arrived=2000)
+    run.take(series(*range(0, 500, 10)), arrived=2001)
+    assert run.outcomes[10:] == ["late"] * 50
 
 
 def test_a_late_reading_changes_nothing() -> None:
@@ -347,6 +561,25 @@ def test_lateness_of_many_slots_keeps_them_all_open() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"values": np.zeros((2, 2), np.float32)}, "values must be"),
+        ({"values": np.zeros(2, np.float32)}, "values must be"),
+        ({"step": 0.0}, "leave time"),
+        ({"step": -1.0}, "leave time"),
+        ({"step": float("nan")}, "leave time"),
+        ({"step": 1e30}, "leave time"),
+        ({"t_ns": 2**62}, "leave time"),
+        ({"t_ns": -(2**62)}, "leave time"),
+    ],
+)
+def test_a_block_that_is_none_is_refused(wrong: dict[str, Any], complaint: str) -> None:
+    block: dict[str, Any] = {"t_ns": 0, "step": 1.0, "values": np.zeros((2, 1), np.float32)}
+    with pytest.raises(ValueError, match=complaint):
+        samples(0, np.array([0]), **(block | wrong))
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"window": 0},
@@ -367,6 +600,12 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         new_grid(np.zeros((2, 1), np.float32), window=1, period=1, lateness=one, max_gap=one)
     with pytest.raises(ValueError, match="room must be positive"):
         new_due(Shape().grid(), 0)
+    for how in (np.zeros(2, np.uint8), np.array([4], np.uint8)):
+        with pytest.raises(ValueError, match="how must be"):
+            new_grid(
+                np.zeros((1, 1), np.float32),
+                window=1, period=1, lateness=one, max_gap=one, how=how,
+            )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -408,6 +647,17 @@ def test_columns_and_rooms_of_another_size_are_refused() -> None:
             start=0,
             arrived=0,
             max_future=0,
+        )
+    with pytest.raises(ValueError, match="uncertain must have"):
+        ingest(
+            grid,
+            block,
+            np.zeros(1, np.uint8),
+            new_due(grid, 1),
+            start=0,
+            arrived=0,
+            max_future=0,
+            uncertain=np.zeros(2, np.bool_),
         )
     with pytest.raises(ValueError, match="another grid"):
         ingest(grid, block, np.zeros(1, np.uint8), other, start=0, arrived=0, max_future=0)
