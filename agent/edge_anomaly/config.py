@@ -16,6 +16,8 @@ from edge_anomaly.rules import Alarms, Clear, Commands, Raise
 from edge_anomaly.yaml_lines import Lines
 
 __all__ = [
+    "AGGREGATES",
+    "Aggregate",
     "Alarms",
     "Broker",
     "Clear",
@@ -31,10 +33,12 @@ __all__ = [
     "parse",
 ]
 
+AGGREGATES = ("last", "mean", "min", "max")
 SCHEMES = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 
 Word = Annotated[str, msgspec.Meta(pattern=r"^[^/+#\s]+(?!\s)$", max_length=128)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+Aggregate = Literal["last", "mean", "min", "max"]
 
 
 class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -141,6 +145,13 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     devices: Annotated[list[Text], msgspec.Meta(min_length=1)]  # ids or patterns: c-*
     signals: dict[str, str] = {}  # the plant's name: the model's name, where they differ
     runtime: Literal["onnx", "onnx-int8", "torchscript"] = "onnx"
+    # What stands for several readings in a slot: of all signals, or by signal and `default`.
+    aggregate: Aggregate | dict[str, Aggregate] = "last"
+
+    @property
+    def aggregates(self) -> dict[str, Aggregate]:
+        """What stands for several readings, by signal; `default` is for those not named."""
+        return {"default": self.aggregate} if isinstance(self.aggregate, str) else self.aggregate
 
     def watches(self, device: str) -> bool:
         """Whether one of the patterns names `device`."""

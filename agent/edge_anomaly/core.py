@@ -23,21 +23,31 @@ from edge_anomaly.config import Config
 from edge_anomaly.errors import ConfigError, PayloadError
 from edge_anomaly.findings import anomaly, anomaly_detector
 from edge_anomaly.formats import Format
-from edge_anomaly.monitor import Judged, Monitor, Refused
+from edge_anomaly.monitor import Judged, Monitor
 from edge_anomaly.outgoing import Outgoing
 from edge_anomaly.rejects import Rejects
+from edge_anomaly.timeline import Refused
 from edge_anomaly.topics import read_topic, routes, subscriptions
 from edge_anomaly.values import Event, Message, Publish, iso
-from edge_kernels import DUPLICATE, FUTURE, LATE
+from edge_kernels import CROWDED, DUPLICATE, FUTURE, LATE, RESTARTED
 
 __all__ = ["MAX_PAYLOAD", "Core"]
 
 MAX_PAYLOAD = 1 << 20  # bytes; larger ones are refused unread
 KNOWN_TOPICS = 100_000  # names that are remembered; beyond it they are read anew
-_OUTCOMES = {LATE: "late", DUPLICATE: "duplicate", FUTURE: "future"}
+_OUTCOMES = {
+    CROWDED: "crowded",
+    DUPLICATE: "duplicate",
+    FUTURE: "future",
+    LATE: "late",
+    RESTARTED: "clock_set_back",
+}
 _HINTS = {
     LATE: "older than what was already judged; raise `lateness` if this is usual",
     DUPLICATE: "the same signal at the same time again; the first one stands",
+    CROWDED: "more readings in one slot than are kept for a mean, a least or a greatest value",
+    RESTARTED: "nothing but late readings for a whole window: its clock was set back, and the "
+    "device begins afresh",
     FUTURE: "ahead of this machine's clock; check both clocks and the time's `unit`",
 }
 

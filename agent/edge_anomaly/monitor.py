@@ -1,7 +1,7 @@
 """One model at work: readings of its devices in, judged windows out."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,12 @@ from edge_anomaly.config import Model as Watch
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer, Scores
-from edge_kernels import ACCEPTED, Readings, expire, ingest, new_due, new_grid
+from edge_anomaly.timeline import Refused, Timeline
+from edge_kernels import Readings
 
-__all__ = ["MICRO_BATCH", "Judged", "Monitor", "Refused"]
+__all__ = ["MICRO_BATCH", "Judged", "Monitor"]
 
 MICRO_BATCH = 128  # windows through the graph at once; more gains nothing on one core
-OPEN_CELLS = 1 << 24  # readings that may wait for late ones: 200 MB
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,6 @@ class Judged:
     where_ns: tuple[int, int] | None = None  # start and end of what a stage blames in the window
 
 
-@dataclass(frozen=True)
-class Refused:
-    """Readings that the grid did not take, by reason; the first of them as an example."""
-
-    outcome: int  # LATE, DUPLICATE or FUTURE
-    count: int
-    device: str
-    signal: str
-    t_ns: int
-
-
 class Monitor:
     """A bundle, its loaded graph, and the time grid of the devices it watches."""
 
@@ -65,7 +54,6 @@ class Monitor:
         self.devices = manifest.devices
         self.signals = bundle.signals
         self.units = [signal.unit for signal in manifest.signals]
-        self.readings = 0  # taken so far
         self.windows = 0  # scored so far
         self._rows = {d: row for row, d in enumerate(self.devices) if watch.watches(d)}
         if not self._rows:
@@ -83,27 +71,11 @@ class Monitor:
             columns[here] = columns[there]
         self._columns = columns
         size = len(self.devices)
-        lateness = max(spec.lateness for spec in inputs)
-        cells = (lateness // manifest.period_ns + 2) * size * len(self.signals)
-        if cells > OPEN_CELLS:
-            raise ConfigError(
-                f"a lateness of {lateness / 1e9:g} s keeps {cells} readings of "
-                f"{watch.bundle} waiting; at most {OPEN_CELLS} fit",
-                ("inputs", max(range(len(inputs)), key=lambda i: inputs[i].lateness), "lateness"),
-            )
-        self._grid = new_grid(
-            bundle.calibration["fill"].astype(np.float32),
-            window=bundle.window,
-            period=manifest.period_ns,
-            hop=manifest.branches[0].hop,
-            lateness=np.full(size, lateness),
-            max_gap=np.full(size, max(spec.max_gap for spec in inputs)),
-        )
-        self._max_future = max(spec.max_future for spec in inputs)
-        self._due = new_due(self._grid, MICRO_BATCH)
+        self.timeline = Timeline(manifest, bundle.calibration["fill"], watch, inputs, MICRO_BATCH)
+        self._due = self.timeline.due
         self._scorer = Scorer(bundle, model)
         self._broken = np.zeros(size, np.bool_)  # a window could not be scored since the last
-        self._pending: list[tuple[int, int, int, float]] = []
+        self.add = self.timeline.add
 
     def row(self, device: str) -> int | None:
         """The row of `device`, or None where this model does not watch it."""
@@ -113,56 +85,35 @@ class Monitor:
         """The column of a signal by the plant's name for it, or None."""
         return self._columns.get(signal)
 
-    def add(self, row: int, column: int, t_ns: int, value: float) -> None:
-        """Take a reading; it counts from the next `advance` on."""
-        self._pending.append((row, column, t_ns, value))
+    @property
+    def readings(self) -> int:
+        """Taken so far."""
+        return self.timeline.readings
 
     def advance(self, arrived_ns: int) -> Iterator[Judged | Refused]:
         """Place the readings taken since the last call and judge what falls due."""
-        if not self._pending:
-            return
-        rows, columns, times, values = zip(*self._pending, strict=True)
-        self._pending.clear()
-        readings = Readings(
-            np.array(rows, np.int64),
-            np.array(columns, np.int64),
-            np.array(times, np.int64),
-            np.array(values, np.float32),
-        )
-        yield from self.place(readings, arrived_ns)
+        return self._judged(self.timeline.advance(arrived_ns))
 
     def place(self, readings: Readings, arrived_ns: int) -> Iterator[Judged | Refused]:
         """Like `add` and `advance`, for readings that are columns already."""
-        outcome = np.zeros(readings.device.size, np.uint8)
-        at = 0
-        while at < outcome.size:
-            at, count = ingest(
-                self._grid,
-                readings,
-                outcome,
-                self._due,
-                start=at,
-                arrived=arrived_ns,
-                max_future=self._max_future,
-            )
-            yield from self._judge(count)
-        self.readings += int(outcome.size)
-        yield from self._refused(readings, outcome)
+        return self._judged(self.timeline.place(readings, arrived_ns))
 
-    def expire(self, now_ns: int) -> Iterator[Judged]:
+    def expire(self, now_ns: int) -> Iterator[Judged | Refused]:
         """Judge the windows whose last slot need wait no longer."""
-        done = False
-        while not done:
-            done, count = expire(self._grid, self._due, now=now_ns)
-            yield from self._judge(count)
+        return self._judged(self.timeline.expire(now_ns))
 
     def resume(self, now_ns: int) -> None:
         """Count no silence before `now_ns`: the agent, not the devices, was away."""
-        np.maximum(self._grid.arrived, now_ns, out=self._grid.arrived)
+        self.timeline.resume(now_ns)
+
+    def _judged(self, steps: Iterable[int | Refused]) -> Iterator[Judged | Refused]:
+        for step in steps:
+            if isinstance(step, Refused):
+                yield step
+            else:
+                yield from self._judge(step)
 
     def _judge(self, count: int) -> Iterator[Judged]:
-        if not count:
-            return
         device, coverage = self._due.device[:count], self._due.coverage[:count]
         scored = self._due.warm[:count] & (coverage >= self.bundle.manifest.min_coverage)
         fresh = self._fresh(device, scored)
@@ -175,7 +126,7 @@ class Monitor:
                 fresh[scored],
             )
         self.windows += int(scored.sum())
-        period, span = self._grid.period, self.bundle.window
+        period, span = self.timeline.period_ns, self.bundle.window
         nothing = np.empty(0, np.float32)
         for i in range(count):
             end_ns = (int(self._due.slot[i]) + 1) * period
@@ -205,7 +156,7 @@ class Monitor:
         span = scores.where(at)
         if span is None:
             return None
-        period = self._grid.period
+        period = self.timeline.period_ns
         start_ns = end_ns - self.bundle.window * period
         return start_ns + span[0] * period, start_ns + (span[1] + 1) * period
 
@@ -222,17 +173,3 @@ class Monitor:
             fresh[i] = scored[i] and self._broken[d]
             self._broken[d] = not scored[i]
         return fresh
-
-    def _refused(self, readings: Readings, outcome: NDArray[np.uint8]) -> Iterator[Refused]:
-        if not outcome.any():  # ACCEPTED is 0: nearly always
-            return
-        for code in np.unique(outcome[outcome != ACCEPTED]):
-            of_code = np.flatnonzero(outcome == code)
-            first = of_code[0]
-            yield Refused(
-                outcome=int(code),
-                count=of_code.size,
-                device=self.devices[readings.device[first]],
-                signal=self.signals[readings.signal[first]],
-                t_ns=int(readings.t_ns[first]),
-            )

@@ -7,7 +7,7 @@ its watermark), so one fast clock cannot make the others late. `placing` moves i
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,8 @@ LAST, MEAN, MIN, MAX = 0, 1, 2, 3  # what stands for several readings in a slot
 END = -1  # of a list of kept readings
 KEPT = 1 << 22  # readings kept for a mean at most: 70 MB
 
-_RULES = ("how", "lateness", "max_gap")  # of the configuration, not of what happened
+_RULES = ("lateness", "max_gap")  # of the configuration, not of what happened
+_SAME = ("how", "period")  # what a state is good for
 _LISTS = ("kept_t", "kept_value", "kept_next", "free")  # as long as they came to be
 
 
@@ -50,8 +51,8 @@ class Grid(NamedTuple):
     value: NDArray[np.float32]  # (D, K, C) newest reading of each open cell
     stamp: NDArray[np.int64]  # (D, K, C) its timestamp, or EMPTY
     doubt: NDArray[np.bool_]  # (D, K, C) it, or one of a mean's, is uncertain
-    head: NDArray[np.int32]  # (D, K, C) first kept reading of the cell, or END
-    length: NDArray[np.int32]  # (D, K, C) how many are kept
+    head: NDArray[np.int32]  # (D, K, C) first kept reading of the cell, or END; or empty
+    length: NDArray[np.int32]  # (D, K, C) how many are kept; empty where nothing ever is
     held: NDArray[np.float32]  # (D, C) last closed value; before the first, a fill value
     held_stamp: NDArray[np.int64]  # (D, C) its timestamp, or EMPTY
     held_doubt: NDArray[np.bool_]  # (D, C) it is uncertain
@@ -138,12 +139,13 @@ def new_grid(
         raise ValueError("how must be (C,), of LAST, MEAN, MIN and MAX")
     open_slots = int(lateness.max(initial=0)) // period + 2
     cells = (devices, open_slots, signals)
+    lists = cells if how.any() else (0, 0, 0)
     return Grid(
         value=np.zeros(cells, np.float32),
         stamp=np.full(cells, EMPTY),
         doubt=np.zeros(cells, np.bool_),
-        head=np.full(cells, END, np.int32),
-        length=np.zeros(cells, np.int32),
+        head=np.full(lists, END, np.int32),
+        length=np.zeros(lists, np.int32),
         held=fill.astype(np.float32),
         held_stamp=np.full((devices, signals), EMPTY),
         held_doubt=np.zeros((devices, signals), np.bool_),
@@ -211,28 +213,31 @@ def roomy(grid: Grid, readings: int) -> Grid:
     )
 
 
-def grid_state(grid: Grid) -> dict[str, NDArray[np.generic]]:
+def grid_state(grid: Grid) -> dict[str, NDArray[Any]]:
     """A copy of all that the readings left behind in `grid`, by name."""
-    return {
+    arrays = {
         name: array.copy()
         for name, array in grid._asdict().items()
         if isinstance(array, np.ndarray) and name not in _RULES
     }
+    return arrays | {"period": np.array([grid.period])}
 
 
 def restore_grid(grid: Grid, state: Mapping[str, object]) -> Grid:
     """`grid`, a new one, with what `grid_state` gave of one like it.
 
     Raises:
-        ValueError: The state is of a grid of another shape.
+        ValueError: The state is of a grid of another shape, period or `how`.
     """
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, own in grid_state(grid).items():
         kept = state.get(name)
         if not isinstance(kept, np.ndarray) or kept.dtype != own.dtype or kept.ndim != own.ndim:
             raise ValueError(f"no array {name} of {own.dtype} in {own.ndim} dimensions")
         if name not in _LISTS and kept.shape != own.shape:
             raise ValueError(f"{name} is {kept.shape}, this grid's {own.shape}")
+        if name in _SAME and (kept != own).any():
+            raise ValueError(f"{name} is {kept.tolist()}, this grid's {own.tolist()}")
         arrays[name] = np.ascontiguousarray(kept).copy()
     size = arrays["kept_t"].size
     lists = (arrays["head"], arrays["kept_next"], arrays["free"][:1])
@@ -240,4 +245,4 @@ def restore_grid(grid: Grid, state: Mapping[str, object]) -> Grid:
         links.size and not END <= links.min() <= links.max() < max(size, END + 1) for links in lists
     ):
         raise ValueError("the kept readings do not hang together")
-    return grid._replace(**arrays)
+    return grid._replace(**arrays | {"period": grid.period})

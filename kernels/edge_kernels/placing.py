@@ -369,7 +369,8 @@ def _begin_anew(grid: Grid, d: int, t: int, arrived: int) -> None:
     for c in range(signals):
         for k in range(open_slots):
             grid.stamp[d, k, c] = EMPTY
-            _forget(grid, d, k, c)
+            if grid.how[c] != LAST:
+                _forget(grid, d, k, c)
         grid.held_stamp[d, c] = EMPTY
         grid.steady[d, c] = EMPTY
         grid.ended[d, c] = EMPTY

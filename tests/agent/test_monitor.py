@@ -8,7 +8,8 @@ from plants import CONFIG, SECOND, START, WINDOW, Expecting, bundle, config, mod
 
 from edge_anomaly.config import Config, Input, Model, parse
 from edge_anomaly.errors import ConfigError
-from edge_anomaly.monitor import MICRO_BATCH, Judged, Monitor, Refused
+from edge_anomaly.monitor import MICRO_BATCH, Judged, Monitor
+from edge_anomaly.timeline import Refused
 from edge_kernels import DUPLICATE, FUTURE, LATE
 
 Reading = tuple[int, int, int, float]  # row, column, second, value
@@ -192,5 +193,5 @@ def test_the_longest_lateness_and_hold_of_the_inputs_hold() -> None:
         Input(topic="b/{device}"),
     ]
     watching = Monitor(bundle(), model(), watch, inputs)
-    assert watching._grid.lateness.tolist() == [2 * SECOND] * 2
-    assert np.unique(watching._grid.max_gap).tolist() == [30 * SECOND]
+    assert watching.timeline._grid.lateness.tolist() == [2 * SECOND] * 2
+    assert np.unique(watching.timeline._grid.max_gap).tolist() == [30 * SECOND]

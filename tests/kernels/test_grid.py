@@ -348,16 +348,21 @@ def test_a_state_of_another_grid_is_refused() -> None:
         with pytest.raises(ValueError, match="this grid's"):
             restore_grid(wrong.grid(), state)
     grid = Shape(how=("mean",)).grid()
-    for name, value in (("held", None), ("held", state["held"].astype(np.float64))):
+    for other in (Shape(how=("max",)), Shape(how=("mean",), period=9)):
+        with pytest.raises(ValueError, match="this grid's"):
+            restore_grid(other.grid(), state)
+    absent: list[Any] = [None, state["held"].astype(np.float64), state["held"][0]]
+    for value in absent:
         with pytest.raises(ValueError, match="no array held"):
-            restore_grid(grid, state | {name: value})
-    for name, value in (
+            restore_grid(grid, state | {"held": value})
+    broken: list[tuple[str, Any]] = [
         ("head", state["head"] + 8),
         ("free", np.array([7, 0])),
         ("kept_t", np.zeros(3, np.int64)),
-    ):
+    ]
+    for name, links in broken:
         with pytest.raises(ValueError, match="hang together"):
-            restore_grid(grid, state | {name: value})
+            restore_grid(grid, state | {name: links})
 
 
 def test_one_fast_clock_makes_no_other_device_late() -> None:
@@ -589,7 +594,7 @@ def test_a_block_that_is_none_is_refused(wrong: dict[str, Any], complaint: str) 
         {"max_gap": -1},
     ],
 )
-def test_sizes_that_make_no_grid_are_refused(wrong: dict[str, int]) -> None:
+def test_sizes_that_make_no_grid_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):
         Shape(**wrong).grid()
 
