@@ -20,10 +20,14 @@ import shtab
 from edge_anomaly import bundle_command, feed, replay, schema_command, simulate
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt import MqttLink
+from edge_anomaly.adapters.store import SqliteStore
 from edge_anomaly.compose import compose
 from edge_anomaly.config import Broker, Config, Secret
+from edge_anomaly.core import Core
 from edge_anomaly.demo import command as demo
-from edge_anomaly.errors import AgentError, ConfigError
+from edge_anomaly.errors import AgentError, ConfigError, StoreError
+from edge_anomaly.keeper import Keeper, Pace
+from edge_anomaly.outbox import Outbox
 from edge_anomaly.service import serve
 from edge_kernels import warm
 
@@ -104,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
     config, core, monitors = compose(args.config)
     password = _secret(config.broker.password, args.config)
     warm("grid", "stages")  # what we use is compiled or loaded before we say that we are there
+    keeper = _keeper(config, core, args.config)
+    keeper.recover()
     with ExitStack() as stack:
         broker = _broker(config, stack)
         link = MqttLink(
@@ -117,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
             manifest = monitor.bundle.manifest
             log.info("model %s %s on %s", manifest.name, manifest.version, monitor.model.provider)
         log.info("ready; alarms go to %s/event", config.base)
-        serve(core, link, time.time_ns, stop.asked)
+        serve(keeper, link, time.time_ns, time.monotonic, stop.asked)
     log.info("stopped")
     return 0
 
@@ -161,6 +167,24 @@ class _StopSignals:
     def _take(self, number: int, _frame: object) -> None:
         self._asked = True
         signal.signal(number, signal.SIG_DFL)
+
+
+def _keeper(config: Config, core: Core, path: Path) -> Keeper:
+    """The core with a memory that outlives us, where the config names a place for it."""
+    outbox, kept = Outbox(config.base), config.keeping
+    if kept is None:
+        log.warning("no `store` in %s: after a restart all windows begin anew", path)
+        return Keeper(core, outbox)
+    pace = Pace(commit=kept.commit / 1e9, checkpoint=kept.checkpoint / 1e9)
+    go_on = kept.on_failure == "continue"
+    store = None
+    try:
+        store = SqliteStore(path.parent / kept.path, synchronous=kept.synchronous)
+    except StoreError as exc:
+        if not go_on:
+            raise
+        log.error("%s; going on without, a restart begins anew", exc)  # noqa: TRY400 - no trace
+    return Keeper(core, outbox, store, pace=pace, go_on=go_on)
 
 
 def _broker(config: Config, stack: ExitStack) -> Broker:

@@ -28,6 +28,7 @@ __all__ = [
     "Model",
     "Raise",
     "Secret",
+    "Store",
     "Time",
     "Tls",
     "parse",
@@ -158,6 +159,16 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return any(fnmatchcase(device, pattern) for pattern in self.devices)
 
 
+class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where state, journal and outbox are kept over a crash."""
+
+    path: Text  # folder, relative to this file
+    on_failure: Literal["stop", "continue"] = "stop"  # when the disk is full or read-only
+    commit: Duration = _lasting("100ms")  # at the latest; how long an acknowledgement may wait
+    checkpoint: Duration = _lasting("30s")  # how much must be taken again after a crash
+    synchronous: Literal["full", "normal"] = "full"  # outlive a loss of power, or only a crash
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -168,11 +179,17 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     models: Annotated[list[Model], msgspec.Meta(min_length=1)]
     alarms: Alarms = msgspec.field(default_factory=Alarms)
     commands: Commands = Commands()
+    store: Text | Store | None = None  # absent: a restart begins with empty windows
 
     @property
     def base(self) -> str:
         """What all topics of this agent begin with."""
         return f"edge-agent/v1/{self.site}/{self.agent}"
+
+    @property
+    def keeping(self) -> Store | None:
+        """The store, where there is one."""
+        return Store(path=self.store) if isinstance(self.store, str) else self.store
 
     @property
     def client_id(self) -> str:

@@ -20,7 +20,7 @@ from edge_anomaly.commands import (
     verb_of,
 )
 from edge_anomaly.config import Config
-from edge_anomaly.errors import ConfigError, PayloadError
+from edge_anomaly.errors import ConfigError, PayloadError, StateError
 from edge_anomaly.findings import anomaly, anomaly_detector
 from edge_anomaly.formats import Format
 from edge_anomaly.monitor import Judged, Monitor
@@ -186,6 +186,47 @@ class Core:
             out += self._publish(monitor.expire(now_ns), now_ns)
         out += [self._outgoing.event(event) for event in self.annunciator.tick(now_ns)]
         return out + self._states() + self._errors(now_ns)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that earlier messages left behind, as plain values and arrays."""
+        return {
+            "monitors": [monitor.snapshot() for monitor in self._monitors],
+            "alarms": self.annunciator.snapshot(),
+            "told": sorted(self._told),
+            "rejects": self._rejects.snapshot(),
+            "audit": self.audit.snapshot(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> list[str]:
+        """Take up where a snapshot left off, perhaps under another config.
+
+        Returns:
+            What could not be taken over, in words: models that are not the same any more.
+
+        Raises:
+            StateError: It is no snapshot of a core; what was restored before the flaw stays.
+        """
+        try:
+            kept = {monitor["sha256"]: monitor for monitor in state["monitors"]}
+            lost = [self._restore(monitor, kept) for monitor in self._monitors]
+            self.annunciator.restore(state["alarms"])
+            self._told = set(state["told"]) & self._watch.keys()
+            self._rejects.restore(state["rejects"])
+            self.audit.restore(state["audit"])
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise StateError(f"no snapshot: {exc!r}") from exc
+        return [words for words in lost if words]
+
+    def _restore(self, monitor: Monitor, kept: Mapping[str, Mapping[str, Any]]) -> str | None:
+        name = monitor.bundle.manifest.name
+        state = kept.get(monitor.bundle.sha256)
+        if state is None:
+            return f"the windows of {name}, which is new or has changed"
+        try:
+            monitor.restore(state)
+        except StateError as exc:
+            return f"the windows of {name}: {exc}"
+        return None
 
     def judged(
         self, windows: Iterable[Judged | Refused], now_ns: int

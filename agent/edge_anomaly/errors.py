@@ -4,6 +4,7 @@ AgentError
 ├── ConfigError     the file is wrong; mend it and restart
 ├── BundleError     a model bundle cannot be trusted; export it again
 ├── BrokerError     the broker refuses us; ask whoever runs it
+├── StoreError      what must be on disk cannot be put there
 ├── RecordingError  a recording cannot be read; nothing of it was used
 ├── PayloadError    one message is wrong; it is counted and the rest carries on
 └── StateError      a snapshot does not fit; begin without it
@@ -19,6 +20,7 @@ __all__ = [
     "PayloadError",
     "RecordingError",
     "StateError",
+    "StoreError",
 ]
 
 
@@ -44,6 +46,10 @@ class BundleError(AgentError):
 
 class BrokerError(AgentError):
     """The broker refuses the connection or a subscription."""
+
+
+class StoreError(AgentError):
+    """The store cannot be used or written; the text names the file and the cause."""
 
 
 class RecordingError(AgentError):

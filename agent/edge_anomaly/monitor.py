@@ -1,8 +1,9 @@
 """One model at work: readings of its devices in, judged windows out."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from edge_anomaly.bundle import Bundle
 from edge_anomaly.config import Input
 from edge_anomaly.config import Model as Watch
-from edge_anomaly.errors import ConfigError
+from edge_anomaly.errors import ConfigError, StateError
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer, Scores
 from edge_anomaly.timeline import Refused, Timeline
@@ -112,6 +113,38 @@ class Monitor:
                 yield step
             else:
                 yield from self._judge(step)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that earlier readings left behind."""
+        return {
+            "sha256": self.bundle.sha256,
+            "timeline": self.timeline.snapshot(),
+            "scorer": self._scorer.snapshot(),
+            "broken": self._broken.copy(),
+            "windows": self.windows,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up where a snapshot left off.
+
+        Raises:
+            StateError: It is of another grid or model; nothing is changed.
+        """
+        try:
+            broken, windows = state["broken"], int(state["windows"])
+            if broken.shape != self._broken.shape:
+                raise StateError(f"{broken.size} devices were {self._broken.size}")
+            before = self._scorer.snapshot()
+            self._scorer.restore(state["scorer"])
+            try:
+                self.timeline.restore(state["timeline"])
+            except StateError:
+                self._scorer.restore(before)
+                raise
+        except (KeyError, AttributeError, TypeError) as exc:
+            raise StateError(f"no snapshot of a monitor: {exc!r}") from exc
+        self._broken[:] = broken
+        self.windows = windows
 
     def _judge(self, count: int) -> Iterator[Judged]:
         device, coverage = self._due.device[:count], self._due.coverage[:count]

@@ -1,15 +1,15 @@
 """What the core and its driver need of the world, as protocols that adapters fulfil."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_anomaly.values import Message, Publish
 
-__all__ = ["Graph", "Link", "Model"]
+__all__ = ["Graph", "Link", "Model", "Remembered", "Store"]
 
 
 class Graph(Protocol):
@@ -71,14 +71,79 @@ class Link(Protocol):
         """Messages that have arrived; waits for the first up to `timeout_s`."""
         ...
 
+    @property
+    def resumed(self) -> bool:
+        """Whether the broker remembers the session of an earlier connection."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """How many more messages of QoS 1 may be under way; none while it is away."""
+        ...
+
+    @property
+    def slow(self) -> bool:
+        """Whether so much waits for the broker that nothing of QoS 0 should join it."""
+        ...
+
     def acknowledge(self) -> None:
-        """Tell the broker that what the last `poll` gave need not be kept."""
+        """Tell the broker that what `poll` gave so far need not be kept."""
         ...
 
     def publish(self, items: Iterable[Publish]) -> None:
-        """Send, at least once where the QoS is 1."""
+        """Send at QoS 0; lost where the connection is."""
+        ...
+
+    def send(self, number: int, item: Publish) -> None:
+        """Send at QoS 1, at least once, also over a loss of the connection."""
+        ...
+
+    def confirmed(self) -> list[int]:
+        """Numbers of what the broker has taken since the last call."""
         ...
 
     def close(self, last_words: Iterable[Publish]) -> None:
         """Send the last words and disconnect."""
+        ...
+
+
+class Remembered(NamedTuple):
+    """What a store holds of an earlier run."""
+
+    state: bytes | None  # packed; None where there is none
+    turns: list[bytes]  # written since, the oldest first
+    outbox: list[tuple[int, Publish]]  # the oldest first
+    notes: dict[str, bytes]
+
+
+class Store(Protocol):
+    """Keeps things over a crash. What returns without an error is on disk.
+
+    All of it raises StoreError where the disk refuses.
+    """
+
+    def load(self) -> Remembered:
+        """What an earlier run left."""
+        ...
+
+    def commit(
+        self, turns: bytes, added: Sequence[tuple[int, Publish]], removed: Sequence[int]
+    ) -> None:
+        """Add to the journal and to the outbox, and take from the outbox, in one transaction."""
+        ...
+
+    def checkpoint(self, state: bytes, outbox: Sequence[tuple[int, Publish]] | None = None) -> None:
+        """Replace the journal by the state it leads to, and the outbox where one is given."""
+        ...
+
+    def note(self, key: str, value: bytes) -> None:
+        """Remember a small thing by name."""
+        ...
+
+    def begin_anew(self, reason: str) -> str:
+        """Keep all that is there aside, for whoever wants to look at it; where it is now."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
         ...

@@ -1,6 +1,9 @@
 """Input that could not be used: counted by reason, said at a bounded rate, never silent."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edge_anomaly.errors import StateError
 
 __all__ = ["Reject", "Rejects"]
 
@@ -56,6 +59,22 @@ class Rejects:
     def totals(self) -> dict[str, int]:
         """How often each reason was met since the start."""
         return {code: reject.total for code, reject in self._by_code.items()}
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """What `restore` takes."""
+        return [asdict(reject) for reject in self._by_code.values()]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        """Count on from a snapshot.
+
+        Raises:
+            StateError: It is none; nothing is changed.
+        """
+        try:
+            found = [Reject(**reject) for reject in state]
+        except TypeError as exc:
+            raise StateError(f"counts of what was refused: {exc}") from exc
+        self._by_code = {reject.code: reject for reject in found}
 
     def due(self, now_ns: int, *, everything: bool = False) -> list[Reject]:
         """The reasons to report now, or `everything` not yet reported."""

@@ -1,38 +1,81 @@
-"""Drives the core: the one loop in which the broker's bytes, the clock and it meet."""
+"""Drives the core: the one loop in which the broker's bytes, the clock, the disk and it meet."""
 
 from collections.abc import Callable
 
-from edge_anomaly.core import Core
+from edge_anomaly.keeper import Keeper
+from edge_anomaly.outbox import Outbox
 from edge_anomaly.ports import Link
+from edge_anomaly.turns import Turn, take
+from edge_anomaly.values import Publish
 
 __all__ = ["serve"]
 
 POLL_S = 0.05  # longest wait for a message: how late a slot may close and a signal be heard
+STALL_S = 0.002  # the same while messages wait for their acknowledgement
+AGAIN = 500  # scores a round that are said again after a crash
+PARTING_S = 5.0  # for the broker to confirm what is still to be said at the end
 
 
-def serve(core: Core, link: Link, clock: Callable[[], int], stopping: Callable[[], bool]) -> None:
+def serve(
+    keeper: Keeper,
+    link: Link,
+    clock: Callable[[], int],
+    steady: Callable[[], float],
+    stopping: Callable[[], bool],
+) -> None:
     """Run until `stopping`, then say so and disconnect.
 
     Args:
-        core: The agent.
+        keeper: The agent, and its memory.
         link: The broker.
         clock: Unix time in ns.
+        steady: Time in s that never jumps.
         stopping: Whether somebody asked to stop; looked at once a round.
 
     Raises:
         BrokerError: The broker refuses us.
+        StoreError: The disk does, and the config says to stop then.
     """
+    outbox = keeper.outbox
     greeted = 0
     while not stopping():
-        messages = link.poll(POLL_S)
-        now_ns = clock()
-        if link.connections != greeted:
-            greeted = link.connections
-            link.publish(core.connected(now_ns))
-        if messages:
-            link.publish(core.receive(messages, now_ns))
-        if link.connected:
-            # While we are away nobody is silent: what waits at the broker is not late.
-            link.publish(core.tick(now_ns))
+        messages = link.poll(STALL_S if keeper.waiting else POLL_S)
+        greeting, greeted = link.connections != greeted, link.connections
+        fresh = keeper.fresh(messages, session=not greeting or link.resumed)
+        turn = Turn(clock(), greeting, link.connected, fresh)
+        retained, said = take(keeper.core, turn)
+        keeper.record(turn, steady())
+        if greeting:
+            outbox.greet(retained)
+        outbox.put(item for item in said if item.qos)
+        _tell_scores(keeper, link, [item for item in said if not item.qos])
+        if keeper.due(steady()) and keeper.commit(steady()):
+            link.acknowledge()
+        _tell(outbox, link, steady())
+    if keeper.commit(steady()):
         link.acknowledge()
-    link.close(core.stopped(clock()))
+    deadline = steady() + PARTING_S
+    while len(outbox) and link.connected and steady() < deadline:
+        link.poll(STALL_S)  # what comes now is not acknowledged, and will come again
+        _tell(outbox, link, steady())
+    link.close(keeper.core.stopped(clock()))
+    outbox.confirm(link.confirmed())
+    keeper.close(steady())
+
+
+def _tell(outbox: Outbox, link: Link, now_s: float) -> None:
+    """Send what the link takes, and forget what the broker has."""
+    outbox.confirm(link.confirmed())
+    for number, item in outbox.due(link.room, now_s):
+        link.send(number, item)
+
+
+def _tell_scores(keeper: Keeper, link: Link, fresh: list[Publish]) -> None:
+    """Send at QoS 0, while the broker keeps up."""
+    if not link.connected:
+        keeper.outbox.dropped["offline"] += len(fresh)
+    elif link.slow:
+        keeper.outbox.dropped["slow"] += len(fresh)
+    else:
+        again = min(len(keeper.scores), AGAIN)
+        link.publish([*(keeper.scores.popleft() for _ in range(again)), *fresh])

@@ -155,13 +155,17 @@ def test_sends_after_a_restart_of_the_broker_what_was_published_meanwhile(broker
         broker.stop()
         eventually(lambda: link.poll(ROUND_S) == [] and not link._client.is_connected())
         alarms = [Publish("event", b"%d" % n) for n in range(50)]
-        link.publish(alarms)
+        for number, alarm in enumerate(alarms):
+            link.send(number, alarm)
+        assert link.room == 0
+        assert link.confirmed() == []
         broker.start()
         with peer(broker.url, "reader") as reader:
             reader.subscribe("event")
             connect(link, times=2)
             wanted = [alarm.payload for alarm in alarms]
             eventually(lambda: bool(link.poll(ROUND_S)) or reader.payloads == wanted)
+            assert sorted(link.confirmed()) == list(range(50))
 
 
 def test_takes_a_payload_of_ten_megabytes_and_the_message_behind_it(broker: Broker) -> None:
@@ -312,7 +316,8 @@ def test_tries_again_with_longer_pauses_and_never_overstays_a_poll(
         assert [round(float(pause), 1) for [pause] in pauses] == [0.5, 1.0, 2.0]
         assert max(polls) < ROUND_S + SLACK_S
         assert len(polls) < 100  # it waits, it does not spin
-        link.publish([Publish("event", b"kept")])  # raises nothing
+        link.send(1, Publish("event", b"kept"))  # raises nothing
+        link.publish([Publish("score", b"lost", qos=0)])
         link.close([Publish("event", b"lost")])  # returns, though nobody can be told
 
 
@@ -352,7 +357,8 @@ def test_a_clean_close_sends_everything_and_leaves_no_will(broker: Broker) -> No
         with linked(broker.url) as link:
             connect(link)
             alarms = [Publish("agent/event", b"%d" % n) for n in range(200)]
-            link.publish(alarms)
+            for number, alarm in enumerate(alarms):
+                link.send(number, alarm)
             link.close([Publish(WILL.topic, b"stopped", retain=True)])
             assert not link._client.is_connected()
         watcher.publish("agent/end", b"")  # a will would have come before it

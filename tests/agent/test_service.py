@@ -3,9 +3,13 @@ from collections.abc import Iterable
 from plants import START, agent, config, fresh_core, message, of
 
 from edge_anomaly.core import Core
+from edge_anomaly.keeper import Keeper
+from edge_anomaly.outbox import Outbox
+from edge_anomaly.ports import Store
 from edge_anomaly.service import serve
 from edge_anomaly.values import Message, Publish
 
+BASE = "edge-agent/v1/north/gw"
 Round = tuple[float, bool, list[Message]]  # second, connected, what has arrived
 
 
@@ -19,28 +23,58 @@ class Scripted:
         self.acknowledged = 0
         self.connections = 0
         self.connected = False
+        self.resumed = True
+        self.slow = False
         self.second = 0.0
+        self.confirms = True  # what is sent at QoS 1
         self._open = 0
+        self._under_way: list[int] = []
+
+    @property
+    def room(self) -> int:
+        return 20 - len(self._under_way) if self.connected else 0
 
     def poll(self, timeout_s: float) -> list[Message]:
         assert timeout_s > 0
+        if not self.rounds:
+            return []
         self.second, connected, messages = self.rounds.pop(0)
         self.connections += connected and not self.connected
         self.connected = connected
-        self._open = len(messages)
+        self._open += len(messages)
         return messages
 
     def acknowledge(self) -> None:
         self.acknowledged += self._open
+        self._open = 0
 
     def publish(self, items: Iterable[Publish]) -> None:
         self.sent += items
 
+    def send(self, number: int, item: Publish) -> None:
+        self.sent.append(item)
+        self._under_way.append(number)
+
+    def confirmed(self) -> list[int]:
+        if not self.confirms:
+            return []
+        done, self._under_way = self._under_way, []
+        return done
+
     def close(self, last_words: Iterable[Publish]) -> None:
         self.last_words += last_words
 
-    def run(self, core: Core) -> None:
-        serve(core, self, lambda: START + round(self.second * 1e9), lambda: not self.rounds)
+    def run(self, core: Core, store: Store | None = None) -> Keeper:
+        keeper = Keeper(core, Outbox(BASE), store)
+        keeper.recover()
+        serve(
+            keeper,
+            self,
+            lambda: START + round(self.second * 1e9),
+            lambda: self.second,
+            lambda: not self.rounds,
+        )
+        return keeper
 
 
 def readings(seconds: Iterable[int]) -> list[Message]:

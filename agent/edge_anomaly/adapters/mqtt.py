@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 BATCH = 2000  # messages after which no more are read before these are worked on
 SLOW_S = 0.005  # until the next attempt to write to a broker that takes no more
 RECEIVE_MAXIMUM = 4000  # messages of QoS 1 under way and not yet acknowledged
-QUEUED = 100_000  # alarms and states that wait for the broker
+UNDER_WAY = 20  # of ours that the broker has not confirmed; mosquitto allows no more
+SLOW_BYTES = 1 << 18  # that wait for the broker; then nothing of QoS 0 joins them
+PACKET_BYTES = 16 << 20  # the largest that a broker may send us
 BACKOFF_S = (0.5, 30.0)  # first and longest pause between attempts to connect
 STEADY_S = 10.0  # a connection that lasted this long was no failed attempt
 FIGHT = 3  # connections in a row that did not: somebody ends them
@@ -53,6 +55,9 @@ class MqttLink:
         self._broker = broker
         self._client_id = client_id
         self._subscriptions = subscriptions
+        self.resumed = False  # the broker knew our session at the last connection
+        self._allowed = UNDER_WAY
+        self._under_way: list[tuple[int, paho.MQTTMessageInfo]] = []  # our number, paho's ticket
         self._open: list[int] = []  # packet ids that wait to be acknowledged
         self._asked: dict[int, str] = {}  # packet id: topic filter that awaits its SUBACK
         self._refused: str | None = None
@@ -67,6 +72,16 @@ class MqttLink:
     def connected(self) -> bool:
         """Whether the broker can reach us now."""
         return self._client.is_connected()
+
+    @property
+    def room(self) -> int:
+        """How many more messages of QoS 1 may be under way."""
+        return self._allowed - len(self._under_way) if self._client.is_connected() else 0
+
+    @property
+    def slow(self) -> bool:
+        """Whether so much waits for the broker that nothing of QoS 0 should join it."""
+        return self._client.unsent > SLOW_BYTES
 
     def poll(self, timeout_s: float) -> list[Message]:
         """Messages that have arrived, at most `BATCH`; waits for the first up to `timeout_s`.
@@ -99,27 +114,33 @@ class MqttLink:
         self._open.clear()
 
     def publish(self, items: Iterable[Publish]) -> None:
-        """Send; QoS 1 waits for a connection where there is none, QoS 0 is lost then."""
-        for topic, payload, qos, retain, correlation in items:
-            properties = None
-            if correlation:
-                properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-                properties.CorrelationData = correlation
-            sent = self._client.publish(
-                topic, payload, qos=qos, retain=retain, properties=properties
-            )
-            if sent.rc == paho.MQTT_ERR_QUEUE_SIZE:
-                log.error("%d messages wait for the broker: one to %s is lost", QUEUED, topic)
+        """Send at QoS 0; lost where the connection is."""
+        if self._client.is_connected():
+            for item in items:
+                self._send(item)
+            self._client.flush()
+
+    def send(self, number: int, item: Publish) -> None:
+        """Send at QoS 1; paho does it again after a loss of the connection."""
+        self._under_way.append((number, self._send(item)))
         self._client.flush()
+
+    def confirmed(self) -> list[int]:
+        """Numbers of what the broker has taken since the last call."""
+        # Not by paho's callback, which it would prepare for each message of QoS 0 as well.
+        done = [number for number, ticket in self._under_way if ticket.is_published()]
+        if done:
+            self._under_way = [one for one in self._under_way if not one[1].is_published()]
+        if self._client.tap.refusals:
+            log.error("the broker does not take what we say: %s", self._client.tap.refusals)
+            self._client.tap.refusals.clear()
+        return done
 
     def close(self, last_words: Iterable[Publish], timeout_s: float = 5.0) -> None:
         """Send what is still to be sent, then disconnect without the will."""
         if not self._client.is_connected():
             return
-        sent = [
-            self._client.publish(topic, payload, qos=qos, retain=retain)
-            for topic, payload, qos, retain, _ in last_words
-        ]
+        sent = [self._send(item) for item in last_words]
         deadline = time.monotonic() + timeout_s
         while not all(info.is_published() for info in sent) and time.monotonic() < deadline:
             self._client.flush()
@@ -128,6 +149,14 @@ class MqttLink:
         self._client.disconnect()
         while self._client.loop(0.05) == paho.MQTT_ERR_SUCCESS and time.monotonic() < deadline:
             pass  # until the word is out, which closes the socket, or nobody can hear it
+
+    def _send(self, item: Publish) -> paho.MQTTMessageInfo:
+        topic, payload, qos, retain, correlation = item
+        properties = None
+        if correlation and self._client.protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's
+            properties.CorrelationData = correlation
+        return self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
 
     def _connect(self, timeout_s: float) -> bool:
         """Begin a connection, unless the last attempt was just now."""
@@ -164,10 +193,10 @@ class MqttLink:
         if broker.username:
             client.username_pw_set(broker.username, password)
         client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
-        client.max_queued_messages_set(QUEUED)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's
         properties.SessionExpiryInterval = min(broker.session_expiry // 10**9, 2**32 - 2)
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
+        properties.MaximumPacketSize = PACKET_BYTES
         client.connect_async(
             self._host,
             self._port,
@@ -187,7 +216,7 @@ class MqttLink:
         _data: object,
         flags: paho.ConnectFlags,
         reason: ReasonCode,
-        _props: object,
+        properties: Properties | None,
     ) -> None:
         if reason.is_failure:
             log.error("%s:%d refuses the connection: %s", self._host, self._port, reason)
@@ -199,6 +228,8 @@ class MqttLink:
             self._asked[mid or 0] = topic
         self._connected_at = time.monotonic()
         self.connections += 1
+        self.resumed = flags.session_present
+        self._allowed = min(UNDER_WAY, getattr(properties, "ReceiveMaximum", UNDER_WAY))
         kept = "kept" if flags.session_present else "new"
         log.info("connected to %s:%d, session %s", self._host, self._port, kept)
 

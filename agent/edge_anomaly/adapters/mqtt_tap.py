@@ -8,6 +8,7 @@ MQTT 5 is the OASIS standard of 2019, whose sections are named below; 3.1.1 is t
 without properties.
 """
 
+from collections import Counter
 from functools import partial
 
 from edge_anomaly.values import Message
@@ -16,6 +17,7 @@ __all__ = ["MalformedPacketError", "Tap", "acknowledgements"]
 
 PUBLISH = 0x30
 PUBACK = 0x40
+FAILURE = 0x80  # reason codes from here on (2.4)
 TOPICS = 100_000  # names that are kept decoded
 
 _RESPONSE_TOPIC, _CORRELATION, _SUBSCRIPTION = 0x08, 0x09, 0x0B
@@ -38,6 +40,7 @@ class Tap:
         """Begin a stream of MQTT `version` 5 or 4 (which is 3.1.1)."""
         self.version = version
         self.inbox: list[Message] = []
+        self.refusals: Counter[str] = Counter()  # of what we published, by reason
         self._chunks: list[bytes] = []  # of a packet that has not come whole
         self._have = self._need = 0
         self._topics: dict[bytes, str] = {}
@@ -79,6 +82,8 @@ class Tap:
                 inbox.append(publish(data, head, body, stop))
             else:
                 other += data[at:stop]
+                if head == PUBACK and stop > body + 2 and data[body + 2] >= FAILURE:
+                    self.refusals[f"reason {data[body + 2]:#04x}"] += 1
             at = stop
         if at < end:
             self._chunks.append(data[at:] if at else data)
