@@ -269,6 +269,14 @@ def test_a_new_connection_begins_a_new_stream() -> None:
     assert tap.inbox == [Message("t", b"payload")]
 
 
+def test_what_the_broker_confirms_is_noted_and_passed_on() -> None:
+    tap = Tap()
+    taken, refused = b"\x40\x02\x01\x02", b"\x40\x03\x00\x07\x87"
+    assert tap.feed(taken + refused) == taken + refused
+    assert tap.confirmed == [258, 7]
+    assert tap.refusals == {"reason 0x87": 1}  # not authorized
+
+
 def test_acknowledgements_are_packets_as_paho_sends_them() -> None:
     wire = Wire()
     client = paho_client(wire, 5)

@@ -57,7 +57,7 @@ class MqttLink:
         self._subscriptions = subscriptions
         self.resumed = False  # the broker knew our session at the last connection
         self._allowed = UNDER_WAY
-        self._under_way: list[tuple[int, paho.MQTTMessageInfo]] = []  # our number, paho's ticket
+        self._under_way: dict[int, int] = {}  # paho's packet id: our number
         self._open: list[int] = []  # packet ids that wait to be acknowledged
         self._asked: dict[int, str] = {}  # packet id: topic filter that awaits its SUBACK
         self._refused: str | None = None
@@ -122,27 +122,33 @@ class MqttLink:
 
     def send(self, number: int, item: Publish) -> None:
         """Send at QoS 1; paho does it again after a loss of the connection."""
-        self._under_way.append((number, self._send(item)))
+        self._under_way[self._send(item).mid] = number
         self._client.flush()
 
     def confirmed(self) -> list[int]:
         """Numbers of what the broker has taken since the last call."""
         # Not by paho's callback, which it would prepare for each message of QoS 0 as well.
-        done = [number for number, ticket in self._under_way if ticket.is_published()]
-        if done:
-            self._under_way = [one for one in self._under_way if not one[1].is_published()]
-        if self._client.tap.refusals:
-            log.error("the broker does not take what we say: %s", self._client.tap.refusals)
-            self._client.tap.refusals.clear()
+        tap = self._client.tap
+        done = [self._under_way.pop(mid) for mid in tap.confirmed if mid in self._under_way]
+        tap.confirmed.clear()
+        if tap.refusals:
+            log.error("the broker does not take what we say: %s", dict(tap.refusals))
+            tap.refusals.clear()
         return done
 
     def close(self, last_words: Iterable[Publish], timeout_s: float = 5.0) -> None:
         """Send what is still to be sent, then disconnect without the will."""
         if not self._client.is_connected():
             return
-        sent = [self._send(item) for item in last_words]
+        for item in last_words:
+            if item.qos:
+                self.send(0, item)
+            else:
+                self.publish([item])
         deadline = time.monotonic() + timeout_s
-        while not all(info.is_published() for info in sent) and time.monotonic() < deadline:
+        while not self._under_way.keys() <= {*self._client.tap.confirmed} and (
+            time.monotonic() < deadline
+        ):
             self._client.flush()
             if self._client.loop(0.05) != paho.MQTT_ERR_SUCCESS:
                 return

@@ -40,6 +40,7 @@ class Tap:
         """Begin a stream of MQTT `version` 5 or 4 (which is 3.1.1)."""
         self.version = version
         self.inbox: list[Message] = []
+        self.confirmed: list[int] = []  # packet ids of what we published
         self.refusals: Counter[str] = Counter()  # of what we published, by reason
         self._chunks: list[bytes] = []  # of a packet that has not come whole
         self._have = self._need = 0
@@ -82,13 +83,19 @@ class Tap:
                 inbox.append(publish(data, head, body, stop))
             else:
                 other += data[at:stop]
-                if head == PUBACK and stop > body + 2 and data[body + 2] >= FAILURE:
-                    self.refusals[f"reason {data[body + 2]:#04x}"] += 1
+                if head == PUBACK and size > 1:
+                    self._confirm(data[body:stop])
             at = stop
         if at < end:
             self._chunks.append(data[at:] if at else data)
             self._have = end - at
         return other
+
+    def _confirm(self, body: bytes) -> None:
+        """Note a PUBACK (3.4), which paho gets as well."""
+        self.confirmed.append(body[0] << 8 | body[1])
+        if len(body) > 2 and body[2] >= FAILURE:  # noqa: PLR2004 - behind the packet id
+            self.refusals[f"reason {body[2]:#04x}"] += 1
 
     def _publish(self, data: bytes, head: int, at: int, stop: int) -> Message:
         """The message whose packet's body is data[at:stop] (3.3)."""
