@@ -37,6 +37,8 @@ def _encode(value: object) -> Any:  # noqa: ANN401 - msgspec's hook is untyped
         return msgspec.msgpack.Ext(ARRAY, file.getvalue())
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, int):  # a Duration, which is one
+        return int(value)
     raise NotImplementedError(f"no way to keep {type(value)}")
 
 

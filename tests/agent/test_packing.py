@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_anomaly.duration import Duration
 from edge_anomaly.errors import StateError
 from edge_anomaly.packing import pack, unpack
 
@@ -30,6 +31,10 @@ def test_arrays_come_back_in_kind_and_shape(dtype: str, shape: tuple[int, ...]) 
 
 def test_numbers_of_numpy_are_plain_numbers() -> None:
     assert unpack(pack([np.float32(0.5), np.int64(3), np.isnan(np.nan)])) == [0.5, 3, True]
+
+
+def test_a_duration_is_its_number() -> None:
+    assert unpack(pack(Duration.read("2s"))) == 2 * 10**9
 
 
 def test_an_array_of_objects_is_refused_not_pickled() -> None:
