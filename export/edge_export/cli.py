@@ -13,7 +13,14 @@ from edge_anomaly.errors import AgentError
 __all__ = ["main", "parser"]
 
 # Each offers register(subparsers).
-COMMANDS = ("train_command", "add_device_command", "evaluate_command", "csv_command")
+COMMANDS = (
+    "train_command",
+    "add_device_command",
+    "evaluate_command",
+    "compare_command",
+    "report_command",
+    "csv_command",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

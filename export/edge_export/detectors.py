@@ -4,7 +4,7 @@ The references that give residuals get the bundle's recipe, scaling, threshold r
 calibration time and go through the agent's scorer; those that score directly get the rule.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -26,6 +26,7 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 REFERENCES = ("pca", "var1", "const", "iforest", "random", "always")
+TOLD = ("deviation", "observed", "expected")  # what only some detectors can tell
 BATCH = 2048  # windows scored at once
 
 
@@ -36,11 +37,13 @@ class Scored:
     score: Floats  # (N,)
     threshold: Floats  # (N,)
     deviation: Floats | None = None  # (N, C) how far each signal is off, if it can tell
+    observed: Floats | None = None  # (N, C) newest values, engineering units, likewise
+    expected: Floats | None = None  # (N, C) likewise
 
     def __getitem__(self, rows: NDArray[np.bool_]) -> "Scored":
         """Some of the windows."""
-        deviation = None if self.deviation is None else self.deviation[rows]
-        return Scored(self.score[rows], self.threshold[rows], deviation)
+        told = {name: part[rows] for name in TOLD if (part := getattr(self, name)) is not None}
+        return Scored(self.score[rows], self.threshold[rows], **told)
 
     @property
     def ratio(self) -> Floats:
@@ -65,13 +68,20 @@ def by_bundle(bundle: Spec, model: Model, seen: Windows, row: Rows) -> Scored:
         scorer.score(seen.window[rows], row[seen.device[rows]], seen.slot[rows]) for rows in batches
     ]
     return Scored(
-        np.concatenate([part.score for part in parts])[back],
-        np.concatenate([part.threshold for part in parts])[back],
-        np.concatenate([part.deviation for part in parts])[back],
+        *(
+            np.concatenate([getattr(part, name) for part in parts])[back]
+            for name in ("score", "threshold", *TOLD)
+        )
     )
 
 
-def references(bundle: Bundle, parts: Split, seen: Windows, seed: int) -> Mapping[str, Scored]:
+def references(
+    bundle: Bundle,
+    parts: Split,
+    seen: Windows,
+    seed: int,
+    names: Sequence[str] = REFERENCES,
+) -> Mapping[str, Scored]:
     """Scores of every reference but the bundle's own family.
 
     Args:
@@ -79,6 +89,7 @@ def references(bundle: Bundle, parts: Split, seen: Windows, seed: int) -> Mappin
         parts: What to fit on and what to calibrate on; its devices are those of `seen`.
         seen: N windows, in time order within each device.
         seed: Of the forest and of the random score.
+        names: Which of REFERENCES.
     """
     rule = Rule.of(bundle.manifest.threshold)
     direct = {
@@ -86,7 +97,7 @@ def references(bundle: Bundle, parts: Split, seen: Windows, seed: int) -> Mappin
         "random": lambda: baselines.random(seed),
     }
     found = {}
-    for name in REFERENCES:
+    for name in names:
         if name == bundle.manifest.family:
             continue
         if name in baselines.LINEAR:

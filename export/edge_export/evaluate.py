@@ -1,4 +1,4 @@
-"""A bundle and the detectors that it must beat, on recordings with labels.
+"""A bundle and the detectors that it must beat, on recordings with labels or without.
 
 Everything learns from the first part of the training recordings and is calibrated on
 their held-out rest, as the bundle was; labels are read here, for the figures alone. Test
@@ -6,21 +6,18 @@ recordings follow training ones, so that every running value is warm when they b
 windows go through the agent's grid, scorer and alarm rule in one pass.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from statistics import fmean
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Bundle
-from edge_anomaly.config import Alarms
-from edge_anomaly.decision import Hysteresis
+from edge_anomaly.bundle import Bundle, Manifest
 from edge_anomaly.errors import RecordingError
 from edge_anomaly.ports import Model
-from edge_export import metrics
-from edge_export.detectors import Scored, by_bundle, references
+from edge_export.detectors import REFERENCES, Scored, by_bundle, references
 from edge_export.evaluation import Evaluation, Figures, Setting, caveats
+from edge_export.figures import blame, figures, standing
 from edge_export.recordings import (
     Recording,
     Slicing,
@@ -30,13 +27,25 @@ from edge_export.recordings import (
     signals_of,
     windows,
 )
-from edge_export.rootcause import Hits, chance, hits
 from edge_export.split import Split, split
-from edge_export.vus import vus_pr
 
-__all__ = ["evaluate"]
+__all__ = ["Judged", "evaluate", "judge", "judge_alone", "judge_unlabelled"]
 
 Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a bundle made of recordings, window by window, and the figures of that."""
+
+    devices: tuple[str, ...]
+    period_ns: int
+    seen: Windows  # N of them; `device` is an index into `devices`
+    later: Flags  # (N,) False: held-out healthy time, which calibrated
+    scored: Scored  # by the bundle
+    standing: Flags  # (N,) the agent's alarm stands
+    label: Flags | None = None  # (N,)
+    evaluation: Evaluation | None = None
 
 
 def evaluate(
@@ -46,27 +55,114 @@ def evaluate(
     test: Sequence[Recording],
     setting: Setting,
 ) -> Evaluation:
+    """Score the test recordings with the bundle and with every reference; see `judge`."""
+    found = judge(bundle, model, train, test, setting).evaluation
+    assert found is not None  # noqa: S101 - `judge` gives one or raises
+    return found
+
+
+def judge(
+    bundle: Bundle,
+    model: Model,
+    train: Sequence[Recording],
+    test: Sequence[Recording],
+    setting: Setting,
+    *,
+    rivals: Sequence[str] = REFERENCES,
+) -> Judged:
     """Score the test recordings with the bundle and with every reference.
 
     Args:
         bundle: What to judge.
-        model: Its graph, loaded.
+        model: Its graphs, loaded.
         train: Healthy time that the bundle was trained on.
         test: What follows it, labelled.
         setting: The rest.
+        rivals: Which references.
 
     Raises:
         RecordingError: Recordings lack the bundle's devices or signals or are too short, or a
             device's labels are all alike, so that no figure means anything.
     """
+    parts, judged = _judged(bundle, model, train, test, setting)
+    others = references(bundle, parts, judged.seen, setting.seed, rivals)
+    judged = _labelled(judged, bundle.manifest, test, others, setting)
+    whole, label = judged.evaluation, judged.label
+    assert whole is not None  # noqa: S101 - `_labelled` put them there
+    assert label is not None  # noqa: S101 - likewise
+    of_train = [recording for recording in train if recording.device in judged.devices]
+    if set(rivals) != set(REFERENCES):
+        return judged
+    warnings = tuple(caveats(whole, bundle, of_train, label[judged.later]))
+    return replace(judged, evaluation=replace(whole, warnings=warnings))
+
+
+def judge_alone(
+    bundle: Bundle,
+    model: Model,
+    train: Sequence[Recording],
+    test: Sequence[Recording],
+    setting: Setting,
+) -> Judged:
+    """The same without the references and without a word on what to be wary of."""
+    judged = _judged(bundle, model, train, test, setting)[1]
+    return _labelled(judged, bundle.manifest, test, {}, setting)
+
+
+def judge_unlabelled(
+    bundle: Bundle,
+    model: Model,
+    train: Sequence[Recording],
+    test: Sequence[Recording],
+    setting: Setting,
+) -> Judged:
+    """Score held-out healthy time and what follows it, if anything does; see `judge`."""
+    return _judged(bundle, model, train, test, setting)[1]
+
+
+def _labelled(
+    judged: Judged,
+    manifest: Manifest,
+    test: Sequence[Recording],
+    rivals: Mapping[str, Scored],
+    setting: Setting,
+) -> Judged:
+    """With labels, and the figures of the bundle and its rivals."""
+    step_s = manifest.period_ns * manifest.branches[0].hop / 1e9
+    of_test = [recording for recording in test if recording.device in judged.devices]
+    seen = judged.seen
+    label = labels_of(seen, of_test, judged.devices, manifest.period_ns)
+    found: dict[tuple[str, str], Figures] = {}
+    for d, device in enumerate(judged.devices):
+        own = seen.device == d
+        mine = [recording for recording in of_test if recording.device == device]
+        for name, scored in {manifest.family: judged.scored, **rivals}.items():
+            try:
+                measured = figures(scored[own], label[own], judged.later[own], step_s, setting)
+            except ValueError as exc:
+                raise RecordingError(f"{device}: {name}: {exc}") from exc
+            blamed = blame(name, scored[own], seen[own], mine, manifest.period_ns)
+            found[device, name] = measured | blamed
+    whole = Evaluation(manifest.family, judged.devices, found, setting)
+    return replace(judged, label=label, evaluation=whole)
+
+
+def _judged(
+    bundle: Bundle,
+    model: Model,
+    train: Sequence[Recording],
+    test: Sequence[Recording],
+    setting: Setting,
+) -> tuple[Split, Judged]:
+    """The bundle's scores, and the windows that the references may learn from."""
     manifest = bundle.manifest
-    tested = dict.fromkeys(recording.device for recording in test)
-    devices = [device for device in manifest.devices if device in tested]
+    there = dict.fromkeys(recording.device for recording in (test or train))
+    devices = [device for device in manifest.devices if device in there]
     mine = [
         [recording for recording in recordings if recording.device in devices]
         for recordings in (train, test)
     ]
-    for recordings in mine:
+    for recordings in mine if test else mine[:1]:
         _check(bundle, devices, recordings)
     hop = manifest.branches[0].hop
     slicing = Slicing(
@@ -74,29 +170,14 @@ def evaluate(
     )
     parts = split(mine[0], slicing, held_out=setting.held_out, known=bundle.calibration["scale"])
     seen, later = _windows(parts, mine[0], mine[1], slicing)
-    rows = [manifest.devices.index(device) for device in parts.devices]
+    rows = np.array([manifest.devices.index(device) for device in parts.devices])
     view = replace(seen, window=seen.window[:, -bundle.window :])  # a forecast may need one more
-    scored = {
-        manifest.family: by_bundle(bundle, model, view, np.array(rows)),
-        **references(bundle, parts, seen, setting.seed),
-    }
-    step_s = manifest.period_ns * hop / 1e9
-    label = labels_of(seen, mine[1], parts.devices, manifest.period_ns)
-    figures: dict[tuple[str, str], Figures] = {}
-    for d, device in enumerate(parts.devices):
+    scored = by_bundle(bundle, model, view, rows)
+    stands = np.zeros(len(seen), np.bool_)
+    for d in range(len(parts.devices)):
         own = seen.device == d
-        for name, all_scored in scored.items():
-            try:
-                figures[device, name] = _figures(
-                    all_scored[own], label[own], later[own], step_s, setting
-                )
-            except ValueError as exc:
-                raise RecordingError(f"{device}: {name}: {exc}") from exc
-            of_device = [recording for recording in mine[1] if recording.device == device]
-            blamed = _blame(name, all_scored[own], seen[own], of_device, manifest.period_ns)
-            figures[device, name] |= blamed
-    found = Evaluation(manifest.family, parts.devices, figures, setting)
-    return replace(found, warnings=tuple(caveats(found, bundle, mine[0], label[later])))
+        stands[own] = standing(scored[own], setting.alarms)
+    return parts, Judged(parts.devices, manifest.period_ns, seen, later, scored, stands)
 
 
 def _check(bundle: Bundle, devices: Sequence[str], recordings: Sequence[Recording]) -> None:
@@ -121,9 +202,10 @@ def _windows(
         int(parts.held.slot[parts.held.device == d].min()) - slicing.window + 1
         for d in range(len(parts.devices))
     ]
+    never = 2**62  # without a test all is healthy time
     start = np.array(
         [
-            min(int(recording.t_ns[0]) for recording in test if recording.device == device)
+            min((int(r.t_ns[0]) for r in test if r.device == device), default=never)
             for device in parts.devices
         ]
     )
@@ -138,69 +220,3 @@ def _windows(
         parts.fill,
     )
     return seen, seen.slot >= start[seen.device] // period
-
-
-def _figures(
-    scored: Scored, label: Flags, later: Flags, step_s: float, setting: Setting
-) -> Figures:
-    """Every measure of one detector on one device's windows, those of the test being `later`."""
-    label, score = label[later], scored.score[later].astype(np.float64)
-    deployed = metrics.at_threshold(
-        label, _standing(scored, setting.alarms)[later], period_s=step_s, gap=1
-    )
-    pointwise = metrics.at_threshold(label, scored.ratio[later] > 1, period_s=step_s)
-    return {
-        "ap": metrics.average_precision(label, score),
-        "vus_pr": vus_pr(label, score, setting.buffer),
-        **_deployed(deployed),
-        **{f"pointwise_{key}": value for key, value in _deployed(pointwise).items()},
-        "best_f1": metrics.best_f1(label, score),
-        "pa_f1": metrics.point_adjusted_f1(label, score),
-    }
-
-
-def _standing(scored: Scored, rules: Alarms) -> Flags:
-    """Whether the agent's alarm stands after each of a device's windows, (N,)."""
-    machine = Hysteresis(rules)
-    standing = np.zeros(scored.ratio.size, np.bool_)
-    for i, ratio in enumerate(scored.ratio.tolist()):
-        machine.step(ratio, t_ns=i)
-        standing[i] = machine.active
-    return standing
-
-
-def _deployed(found: metrics.Deployed) -> Figures:
-    return {
-        "events": found.events,
-        "detected": found.detected,
-        "recall": found.recall,
-        "precision": found.precision,
-        "event_f1": found.f1,
-        "episodes": found.episodes,
-        "false_alarms_per_day": found.false_per_day,
-        "alarm_rate": found.alarm_rate,
-        "detection_rate": found.detection_rate,
-        "false_alarm_rate": found.false_alarm_rate,
-        "points_f1": found.points_f1,
-        "delay_s": found.delay_s,
-    }
-
-
-def _blame(
-    name: str, scored: Scored, seen: Windows, test: Sequence[Recording], period_ns: int
-) -> Figures:
-    """Mean root-cause hits over the events whose causes are known, where a detector can tell."""
-    found: list[Hits] = []
-    for recording in test:
-        for cause in recording.causes or ():
-            blamed = np.isin(recording.signals, cause.signals)
-            inside = (seen.slot * period_ns < cause.end_ns) & (
-                (seen.slot + 1) * period_ns > cause.start_ns
-            )
-            if name == "random":
-                found.append(chance(blamed.size, int(blamed.sum())))
-            elif scored.deviation is not None and inside.any():
-                found.append(hits(scored.deviation[inside], blamed))
-    if not found:
-        return {}
-    return {key: fmean(asdict(h)[key] for h in found) for key in asdict(found[0])}

@@ -14,7 +14,17 @@ from rich.table import Table
 
 from edge_export.evaluation import Evaluation
 
-__all__ = ["COLUMNS", "ROOT_CAUSE", "markdown", "rows", "show", "to_csv", "to_json"]
+__all__ = [
+    "COLUMNS",
+    "MEAN",
+    "ROOT_CAUSE",
+    "cells",
+    "markdown",
+    "rows",
+    "show",
+    "to_csv",
+    "to_json",
+]
 
 Columns = Mapping[str, tuple[str, str]]  # metric: heading, how to write it
 
@@ -102,12 +112,19 @@ def to_json(found: Evaluation, about: Mapping[str, str], ground: str, preset: st
     return json.dumps(whole, indent=1, allow_nan=False) + "\n"
 
 
+def cells(
+    found: Evaluation, device: str, columns: Columns
+) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Headings, and each detector's name with its cells; `device` may be `mean`."""
+    heads = ["detector", *(_heading(found, metric, columns) for metric in columns)]
+    return heads, list(_cells(found, device, columns, spread=True))
+
+
 def markdown(found: Evaluation, device: str, columns: Columns) -> str:
     """One table in Markdown; `device` may be `mean`."""
-    heads = ["detector", *(_heading(found, metric, columns) for metric in columns)]
+    heads, table = cells(found, device, columns)
     lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * len(columns) + "|"]
-    for name, cells in _cells(found, device, columns, spread=True):
-        lines.append("| " + " | ".join([name, *cells]) + " |")
+    lines += ["| " + " | ".join([name, *row]) + " |" for name, row in table]
     return "\n".join(lines) + "\n"
 
 

@@ -9,7 +9,7 @@ from edge_export.datasets.catalogue import DATASETS
 from edge_export.datasets.files import Halves
 from edge_export.recordings import Recording
 
-__all__ = ["NAMES", "healthy", "labelled", "public"]
+__all__ = ["NAMES", "healthy", "labelled", "public", "recorded"]
 
 NAMES = (
     ".csv or .parquet (a time column, perhaps `device`, the rest signals), or a public dataset "
@@ -62,4 +62,20 @@ def labelled(names: Sequence[str]) -> list[Recording]:
         if any(recording.labels is None for recording in found):
             raise RecordingError(f"{name}: no labels, so that there is nothing to judge by")
         recordings += found
+    return recordings
+
+
+def recorded(names: Sequence[str]) -> list[Recording]:
+    """What followed the time to learn from, labelled or not.
+
+    Args:
+        names: Public datasets (their test halves) and tables.
+
+    Raises:
+        RecordingError: One cannot be read.
+    """
+    recordings: list[Recording] = []
+    for name in names:
+        halves = public(name)
+        recordings += tables.read(Path(name)) if halves is None else halves.test
     return recordings

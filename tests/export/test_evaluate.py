@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 import servers_accuracy as servers
+from faulty_machines import FAULTS, HEALTHY, MINUTE, ROWS, WHOLE, broken
 from rich.console import Console
 
 from edge_anomaly.bundle import Bundle, Threshold
@@ -22,48 +23,14 @@ from edge_export.detectors import reference
 from edge_export.evaluate import evaluate
 from edge_export.evaluation import Evaluation, Setting
 from edge_export.package import read_bundle
-from edge_export.recordings import Cause, Recording, Slicing, cut, digest
+from edge_export.recordings import Recording, Slicing, cut, digest
 from edge_export.split import split
 from edge_export.verify import load_model
 
-HEALTHY, ROWS = 1500, 400
-MINUTE = 60 * 10**9
-FAULTS = ((0, 12), (120, 150), (250, 262), (320, 322))  # rows of the test half
-BROKEN = "pressure"
 RULE = Rule("quantile", 0.995)
 SETTING = Setting(
     buffer=20, alarms=Alarms(raise_=Raise(windows=1), clear=Clear(below=1, windows=1))
 )
-
-
-def noise(device: str, seed: int) -> Recording:
-    """Four signals that two hidden ones drive, level and noise of the device's own."""
-    rng = np.random.default_rng(seed)
-    hidden = rng.normal(size=(HEALTHY + ROWS, 2))
-    values = 100 * seed + hidden @ rng.normal(size=(2, 4)) + rng.normal(0, 0.2, (len(hidden), 4))
-    return Recording(
-        device=device,
-        t_ns=np.arange(len(hidden)) * MINUTE,
-        signals=("flow", BROKEN, "temperature", "level"),
-        values=values.astype(np.float32),
-    )
-
-
-def broken(whole: Recording) -> Recording:
-    """What follows healthy time, with labelled faults of one signal."""
-    after = cut(whole, HEALTHY * MINUTE, 2**62)
-    values, labels = after.values.copy(), np.zeros(ROWS, np.bool_)
-    column = after.signals.index(BROKEN)
-    step = 12 * whole.values[:, column].std()
-    causes = []
-    for start, stop in FAULTS:
-        values[start:stop, column] += step
-        labels[start:stop] = True
-        causes.append(Cause(int(after.t_ns[start]), int(after.t_ns[stop - 1]) + 1, (BROKEN,)))
-    return replace(after, values=values, labels=labels, causes=tuple(causes))
-
-
-WHOLE = [noise(f"c-{i}", i) for i in (1, 2, 3)]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,17 @@ from edge_export.datasets import files
 from edge_export.datasets.files import Halves
 from edge_export.recordings import Recording
 
-__all__ = ["DEVICE", "FAULT_ROW", "HARD", "MISSING", "PERIOD_NS", "SIGNALS", "load", "run"]
+__all__ = [
+    "DEVICE",
+    "FAULT_ROW",
+    "HARD",
+    "MISSING",
+    "PERIOD_NS",
+    "SIGNALS",
+    "faults",
+    "load",
+    "run",
+]
 
 DEVICE = "tep"
 SIGNALS = (*(f"xmeas_{i}" for i in range(1, 42)), *(f"xmv_{i}" for i in range(1, 12)))
@@ -43,15 +53,20 @@ def load(root: Path | None = None, entities: Sequence[str] | None = None) -> Hal
             or a file is not what it should be.
     """
     root = root or files.folder("tep")
-    there = [name for name in KNOWN[1:] if any(root.glob(f"{name}_te.dat*"))]
-    faults = files.chosen("tep", there, entities, MISSING)
+    chosen = files.chosen("tep", faults(root), entities, MISSING)
     start, halves = files.EPOCH_NS, Halves([], [])
-    for name in ("d00", "d00_te", *(f"{fault}_te" for fault in faults)):
+    for name in ("d00", "d00_te", *(f"{fault}_te" for fault in chosen)):
         healthy = name.startswith("d00")
         one = run(name, root, start_ns=start, labelled=not healthy)
         (halves.train if healthy else halves.test).append(one)
         start += (one.t_ns.size + PAUSE) * PERIOD_NS
     return halves
+
+
+def faults(root: Path | None = None) -> list[str]:
+    """Names of the faults of which the judged half is there, in the order of `load`."""
+    root = root or files.folder("tep")
+    return [name for name in KNOWN[1:] if any(root.glob(f"{name}_te.dat*"))]
 
 
 def run(

@@ -1,0 +1,1 @@
+"""A bundle's report: one HTML file that needs nothing else."""
