@@ -81,6 +81,10 @@ class Stage(
     pool: bool = False  # reduce: all tracks are steps of one window, and become one
     groups: list[list[str]] | None = None  # reduce: names of the signals of each group
     minutes: Above0 | None = None  # smooth: time constant
+    spans: list[Count] | None = None  # features: slots of each span
+    radius: Count | None = None  # features, elastic: slots by which matching may shift
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None  # elastic: weight of DTW
+    trees: Count | None = None  # forest: how many of each
     scaled: bool = False  # combine: divide each track by its healthy level first
     votes: Count | None = None  # combine: tracks that must agree
 

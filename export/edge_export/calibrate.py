@@ -6,8 +6,8 @@ how, LEARNT of stages that learn like a model, from the windows that it learnt f
 here takes labels.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,9 @@ from edge_anomaly.scoring import (
     side_by_side,
     smoothing_weight,
 )
-from edge_export.rules import HOUR_OF_WEEK, MEAN_STD, QUANTILE, Rule
+from edge_export.fitting import Constants, Fit, Fitting
+from edge_export.rhythm_fits import fit_features, fit_forest, fit_profile
+from edge_export.rules import BUDGET, HOUR_OF_WEEK, MEAN_STD, QUANTILE, Rule
 from edge_kernels import smooth
 
 __all__ = [
@@ -40,7 +42,6 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
-Constants = dict[str, NDArray[Any]]
 
 MINIMUM = 30  # held-out windows of a device below which no deviation is worth the name
 DEVIATION_FLOOR = 0.01  # scaled units: of the training range. A signal that stood still in
@@ -48,34 +49,8 @@ DEVIATION_FLOOR = 0.01  # scaled units: of the training range. A signal that sto
 LEVEL = 0.99  # quantile that `smooth` takes as a score's healthy level
 LEVEL_FLOOR = 0.1  # of that level: a device that never erred must not divide by nothing
 FEW_SIGNALS = 20
+DAYS_TO_COUNT = 100  # of healthy time, to count alarms of a budget in
 RIDGE = 1e-2  # of the mean variance: residuals of one machine are nearly collinear
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """What a stage's constants are fitted on."""
-
-    stage: Stage
-    branch: Branch | None  # None: a stage of the recipe of the whole
-    manifest: Manifest
-    tracks: Floats  # (N, T, C) or (N, T): what the stages before it make of the windows
-    batch: Batch  # the windows, in time order within each device
-
-    @property
-    def step_ns(self) -> int:
-        """Time from one window of a device to the next."""
-        return self.manifest.period_ns * self.manifest.branches[0].hop
-
-    def per_device(
-        self, fit: Callable[[NDArray[Any]], Any], values: NDArray[Any] | None = None
-    ) -> Floats:
-        """`fit` of each device's tracks (or `values`), as one array with a row a device."""
-        values = self.tracks if values is None else values
-        rows = range(len(self.manifest.devices))
-        return np.stack([fit(values[self.batch.device == d]) for d in rows]).astype(np.float32)
-
-
-Fit = Callable[[Fitting], Constants]
 
 
 def default_recipe(signals: int, *, minutes: float = 12.0, with_raw: bool = True) -> list[Stage]:
@@ -140,8 +115,11 @@ def calibrate(
         batches = [side[at] for side in sides]
         ends.append(_fit_recipe(manifest, branch, start, batches, constants))
     joined = [side_by_side([end[i] for end in ends]) for i in range(len(sides))]
-    score = _fit_recipe(manifest, None, joined, [side[0] for side in sides], constants)[0][:, 0]
+    scores = _fit_recipe(manifest, None, joined, [side[0] for side in sides], constants)
+    score = scores[0][:, 0]
     whole = Fitting(Stage(stage="threshold"), None, manifest, score, held[0])
+    if rule.name == BUDGET and len(sides) > 1:
+        whole = _prolonged(whole, scores[1][:, 0], sides[1][0])
     usual = whole.per_device(lambda s: np.float32(max(1e-6, rule.threshold(s, whole.step_ns))))
     constants["threshold"] = usual
     if rule.name == HOUR_OF_WEEK:
@@ -153,6 +131,24 @@ def calibrate(
             ]
         )
     return constants, rule.said(int(counts.min()))
+
+
+def _prolonged(held: Fitting, learnt: Floats, windows: Batch) -> Fitting:
+    """Scores to count alarms in: held-out ones and, before them, as many days as are wanting.
+
+    A month says little of what happens once in ten days. Where nothing but tables and forests was
+    learnt, which hardly know a window again, the newest of the time that they learnt from does.
+    """
+    wanted = round(DAYS_TO_COUNT * 86_400e9 / held.step_ns)
+    score, device = [held.tracks], [held.batch.device]
+    for d in range(len(held.manifest.devices)):
+        missing = wanted - int((held.batch.device == d).sum())
+        mine = np.flatnonzero(windows.device == d)
+        mine = mine[-missing:] if missing > 0 else mine[:0]
+        score.insert(0, learnt[mine])
+        device.insert(0, windows.device[mine])
+    batch = dataclasses.replace(held.batch, device=np.concatenate(device))
+    return dataclasses.replace(held, tracks=np.concatenate(score), batch=batch)
 
 
 def _fit_recipe(
@@ -258,4 +254,8 @@ FITS: dict[str, Fit] = {
     "standardise": _fit_standardise,
     "whiten": _fit_whiten,
 }
-LEARNT: dict[str, Fit] = {}
+LEARNT: dict[str, Fit] = {
+    "features": fit_features,
+    "forest": fit_forest,
+    "profile": fit_profile,
+}

@@ -63,7 +63,8 @@ def flatten(model: Any) -> Forest:  # noqa: ANN401 - scikit-learn is untyped
         cuts = np.asarray(tree.tree_.compute_node_depths(), np.float64)[order] - 1
         in_leaf = _mean_length(tree.tree_.n_node_samples[order])
         thresholds = rounded_down(tree.tree_.threshold[order])
-        arrays["feature"].append(np.where(leaf, 0, columns[tree.tree_.feature[order]]))
+        column = np.maximum(tree.tree_.feature[order], 0)  # a leaf's is negative
+        arrays["feature"].append(np.where(leaf, 0, columns[column]))
         arrays["threshold"].append(np.where(leaf, np.inf, thresholds))
         arrays["child"].append(child)
         arrays["length"].append(np.where(leaf, cuts + in_leaf, 0))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edge_export.families.lstm_ae import Head, LstmAe
 
-__all__ = ["to_torchscript"]
+__all__ = ["scripted", "to_torchscript"]
 
 
 class _Lstms(nn.Module):
@@ -85,11 +85,15 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
 
 def to_torchscript(model: LstmAe) -> bytes:
     """The scripted model; inputs and outputs as of the ONNX graph."""
+    return scripted(_Grouped(model))
+
+
+def scripted(module: nn.Module) -> bytes:
+    """Any module as a TorchScript file."""
     with warnings.catch_warnings():
         # Deprecated by torch in favour of torch.export, whose files need Python to run;
         # TorchScript is what gateways with libtorch load.
         warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
-        scripted = torch.jit.script(_Grouped(model).eval())
         file = io.BytesIO()
-        torch.jit.save(scripted, file)
+        torch.jit.save(torch.jit.script(module.eval()), file)
     return file.getvalue()

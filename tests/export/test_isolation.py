@@ -84,6 +84,12 @@ def test_thresholds_are_rounded_down_never_up() -> None:
     assert (np.nextafter(down, np.float32(np.inf)) > exact).all()
 
 
+def test_a_forest_over_one_feature_is_scikit_learns_too() -> None:
+    one = grow(TRAINING[:, :1], trees=20, seed=0)
+    got = forest_scores(flatten(one), FRESH[:500, :1])
+    np.testing.assert_allclose(got, one.score_samples(FRESH[:500, :1]), atol=1e-8)
+
+
 def test_a_forest_of_a_single_row_is_refused() -> None:
     with pytest.raises(ValueError, match="single row"):
         to_onnx(flatten(grow(TRAINING[:1], trees=2, seed=0)))

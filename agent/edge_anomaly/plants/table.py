@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from edge_anomaly.plants.compressors import COMPRESSORS
 from edge_anomaly.plants.plant import Plant
+from edge_anomaly.plants.power import POWER
 
 __all__ = ["PLANTS"]
 
-PLANTS: Mapping[str, Plant] = {plant.name: plant for plant in (COMPRESSORS,)}
+PLANTS: Mapping[str, Plant] = {plant.name: plant for plant in (COMPRESSORS, POWER)}

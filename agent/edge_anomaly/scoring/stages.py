@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from edge_anomaly.scoring.batch import Batch, Floats, Part, Step
+from edge_anomaly.scoring.isolation import forest
+from edge_anomaly.scoring.rhythm import elastic, features, profile
 from edge_kernels import (
     combine_log1p,
     largest_group,
@@ -183,6 +185,10 @@ def _combine(part: Part) -> Step:
 
 STAGES: dict[str, Build] = {
     "combine": _combine,
+    "elastic": elastic,
+    "features": features,
+    "forest": forest,
+    "profile": profile,
     "reduce": _reduce,
     "residual": _residual,
     "smooth": _smooth,

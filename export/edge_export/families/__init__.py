@@ -12,6 +12,7 @@ FAMILIES = {
     "const": "edge_export.families.linear",
     "lstm-ae": "edge_export.families.lstm_ae_bundle",
     "pca": "edge_export.families.linear",
+    "usad": "edge_export.families.usad",
     "var1": "edge_export.families.linear",
 }
 
