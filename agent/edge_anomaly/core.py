@@ -21,7 +21,6 @@ from edge_anomaly.commands import (
 )
 from edge_anomaly.config import Config
 from edge_anomaly.errors import ConfigError, PayloadError, StateError
-from edge_anomaly.findings import anomaly, anomaly_detector
 from edge_anomaly.formats import Format
 from edge_anomaly.monitor import Judged, Monitor
 from edge_anomaly.outgoing import Outgoing
@@ -29,6 +28,7 @@ from edge_anomaly.rejects import Rejects
 from edge_anomaly.timeline import Refused
 from edge_anomaly.topics import read_topic, routes, subscriptions
 from edge_anomaly.values import Event, Message, Publish, iso
+from edge_anomaly.watched import Watched
 from edge_kernels import CROWDED, DUPLICATE, FUTURE, LATE, RESTARTED
 
 __all__ = ["MAX_PAYLOAD", "Core"]
@@ -126,8 +126,10 @@ class Core:
                         ("models", index, "devices"),
                     )
                 self._watch[device] = monitor
-        self._anomaly = {
-            device: self.annunciator.add(device, anomaly_detector(monitor.bundle, config.alarms))
+        self._devices = {
+            device: Watched(
+                self.annunciator, monitor.bundle, device, monitor.row(device) or 0, config.alarms
+            )
             for device, monitor in self._watch.items()
         }
         self._told: set[str] = set()  # devices whose state has been published
@@ -195,6 +197,7 @@ class Core:
             "told": sorted(self._told),
             "rejects": self._rejects.snapshot(),
             "audit": self.audit.snapshot(),
+            "devices": {name: device.snapshot() for name, device in self._devices.items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> list[str]:
@@ -213,6 +216,7 @@ class Core:
             self._told = set(state["told"]) & self._watch.keys()
             self._rejects.restore(state["rejects"])
             self.audit.restore(state["audit"])
+            lost += [self._restore_device(*kept) for kept in state["devices"].items()]
         except (KeyError, TypeError, AttributeError) as exc:
             raise StateError(f"no snapshot: {exc!r}") from exc
         return [words for words in lost if words]
@@ -228,6 +232,15 @@ class Core:
             return f"the windows of {name}: {exc}"
         return None
 
+    def _restore_device(self, name: str, kept: Mapping[str, Any]) -> str | None:
+        device = self._devices.get(name)
+        try:
+            if device is not None:
+                device.restore(kept)
+        except StateError as exc:
+            return f"the advisories of {name}: {exc}"
+        return None
+
     def judged(
         self, windows: Iterable[Judged | Refused], now_ns: int
     ) -> Iterator[tuple[Judged, list[Event]]]:
@@ -236,10 +249,7 @@ class Core:
             if isinstance(window, Refused):
                 self._refuse(window)
             else:
-                alarm = self._anomaly[window.device]
-                finding = anomaly(window, self._watch[window.device].bundle.manifest.signals)
-                made = [] if finding is None else self.annunciator.judge(alarm, finding, now_ns)
-                yield window, made
+                yield window, self._devices[window.device].judge(window, now_ns)
 
     def answer(
         self,
@@ -343,7 +353,7 @@ class Core:
     def _publish(self, windows: Iterable[Judged | Refused], now_ns: int) -> list[Publish]:
         out = []
         for window, events in self.judged(windows, now_ns):
-            scale = self._anomaly[window.device].scale
+            scale = self._devices[window.device].alarm.scale
             out.append(self._outgoing.score(window, scale))
             out += [self._outgoing.event(event) for event in events]
             if window.score is not None and window.device not in self._told:

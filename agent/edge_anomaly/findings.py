@@ -1,6 +1,6 @@
 """What a model's window says to the alarms: the score, and which signals explain it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from edge_anomaly.bundle import Bundle, Signal
 from edge_anomaly.monitor import Judged
 from edge_anomaly.rules import Alarms
 from edge_anomaly.sentences import signals_off
-from edge_anomaly.values import Contributor, ModelRef
+from edge_anomaly.values import Contributor, ModelRef, Trend, Where, iso
 
 __all__ = ["CONTRIBUTORS", "anomaly", "anomaly_detector", "contributors"]
 
@@ -24,7 +24,9 @@ def anomaly_detector(bundle: Bundle, rules: Alarms) -> Detector:
     return Detector(manifest.name, model, rules)
 
 
-def anomaly(window: Judged, signals: Sequence[Signal]) -> Finding | None:
+def anomaly(
+    window: Judged, signals: Sequence[Signal], trend: Callable[[], Trend | None] = lambda: None
+) -> Finding | None:
     """The finding of a window that was scored; the cause is worked out only if it is told."""
     if window.score is None:
         return None
@@ -32,7 +34,11 @@ def anomaly(window: Judged, signals: Sequence[Signal]) -> Finding | None:
     def cause() -> Cause:
         blamed = contributors(window, signals)
         units = {signal.name: signal.unit for signal in signals}
-        return Cause(signals_off(blamed, units), tuple(blamed))
+        where = None
+        if window.where_ns is not None:
+            start, end = window.where_ns
+            where = Where(start=iso(start), end=iso(end))
+        return Cause(signals_off(blamed, units, where), tuple(blamed), where, trend())
 
     return Finding(
         start_ns=window.start_ns,

@@ -9,7 +9,18 @@ import msgspec
 
 from edge_anomaly.duration import Duration, lasting
 
-__all__ = ["Alarms", "Calendar", "Chatter", "Clear", "Commands", "Day", "Flood", "Raise"]
+__all__ = [
+    "Alarms",
+    "Calendar",
+    "Chatter",
+    "Clear",
+    "Commands",
+    "Day",
+    "Drifting",
+    "Flood",
+    "Raise",
+    "Trending",
+]
 
 Level = Annotated[float, msgspec.Meta(gt=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
@@ -68,6 +79,21 @@ class Chatter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     transitions: Annotated[int, msgspec.Meta(ge=2, le=1000)] = 3
     within: Duration = lasting("1min")
+
+
+class Trending(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When a `degrading` advisory tells that the alarm level will be reached."""
+
+    span: Duration = lasting("12h")  # that the slope is drawn through
+    horizon: Duration = lasting("24h")  # it is told if the level is less far away
+    growth: Annotated[float, msgspec.Meta(gt=1)] = 1.3  # and the score grew so much, for certain
+
+
+class Drifting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a `drift` advisory compares readings and scores with healthy time."""
+
+    samples: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 200  # windows that share nothing
+    over: Duration = lasting("24h")  # and at least so long
 
 
 class Calendar(
@@ -135,6 +161,8 @@ class Alarms(
     latching: bool = False  # an alarm stands until it is acknowledged, whatever the score
     realarm: Duration | None = None  # how long until an active alarm is told anew
     stale: Duration = lasting("24h")  # an alarm that stands so long is told as stale, once
+    trend: Trending | None = None  # `{}` turns it on
+    drift: Drifting | None = msgspec.field(default_factory=Drifting)  # where the bundle can tell
     flood: Flood = msgspec.field(default_factory=Flood)
     chatter: Chatter = msgspec.field(default_factory=Chatter)
     groups: dict[Name, list[Name]] = {}  # line or area: ids or patterns of its devices

@@ -15,8 +15,9 @@ import numpy as np
 
 from edge_anomaly.bundle import ONNX, TORCHSCRIPT, Bundle, Manifest, Provenance
 from edge_anomaly.errors import BundleError, RecordingError
+from edge_anomaly.scoring import Scorer
 from edge_export import to_onnx, weights
-from edge_export.answers import answers
+from edge_export.answers import Draft, answers
 from edge_export.calibrate import Rule, calibrate
 from edge_export.families.lstm_ae import Config, LstmAe, train
 from edge_export.families.lstm_ae_bundle import grow, new_model
@@ -24,6 +25,7 @@ from edge_export.family import Trained
 from edge_export.package import check_place, choose_golden, read_bundle, write_bundle
 from edge_export.provenance import provenance
 from edge_export.recordings import Recording, Slicing, Windows, signals_of
+from edge_export.references import healthy_reference
 from edge_export.split import Split, split
 from edge_export.train import assemble, loaded
 
@@ -76,6 +78,8 @@ def add_device(
     of_head = Trained([grow(alone, branch, bundle.signals, torchscript=False)], manifest.recipe)
     held_answers = answers(own, scaling, loaded(of_head), parts.held)
     constants, threshold = calibrate(own, scaling, held_answers, Rule.of(manifest.threshold))
+    score = Scorer(Draft(own, constants), loaded(of_head)).judge(held_answers).score
+    constants |= healthy_reference(own, parts.held, score, parts.fit)
     fewest = min(threshold.windows, manifest.threshold.windows)
     metrics = {"head_held_out_loss": min(losses), "head_epochs": float(len(losses) - 1)}
     held = replace(parts.held, device=np.full_like(parts.held.device, len(manifest.devices)))

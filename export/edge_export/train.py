@@ -24,7 +24,7 @@ from edge_anomaly.bundle import (
     parse_manifest,
 )
 from edge_anomaly.ports import Model
-from edge_anomaly.scoring import Batch
+from edge_anomaly.scoring import Batch, Scorer
 from edge_export.answers import Draft, answers, feed, unexplained
 from edge_export.calibrate import Rule, calibrate
 from edge_export.families import find
@@ -32,6 +32,7 @@ from edge_export.family import Family, Grown, Material, Trained
 from edge_export.package import check_place, choose_golden, pack, record_golden, write_bundle
 from edge_export.provenance import provenance
 from edge_export.recordings import Recording, Slicing, Windows, period_of
+from edge_export.references import healthy_reference
 from edge_export.split import Split, split
 from edge_export.verify import load, verify
 
@@ -116,6 +117,8 @@ def train_bundle(
         return answers(draft, given, model, parts.fit)
 
     constants, threshold = calibrate(draft, given, held, plan.rule, learnt)
+    score = Scorer(Draft(draft, constants), model).judge(held).score
+    constants |= healthy_reference(draft, parts.held, score, parts.fit)
     missed = {
         f"{branch.name}.unexplained" if len(held) > 1 else "unexplained": unexplained(batch)
         for branch, batch in zip(draft.branches, held, strict=True)

@@ -1,0 +1,67 @@
+"""One device as the alarms see it: its anomaly alarm, and the advisories beside it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from edge_anomaly.advisories import Advisor, advisory_detector
+from edge_anomaly.annunciator import Annunciator
+from edge_anomaly.bundle import Bundle
+from edge_anomaly.findings import anomaly, anomaly_detector
+from edge_anomaly.monitor import Judged
+from edge_anomaly.rules import Alarms
+from edge_anomaly.values import Event, Trend
+
+__all__ = ["Watched"]
+
+
+class Watched:
+    """A device of a model."""
+
+    def __init__(
+        self, annunciator: Annunciator, bundle: Bundle, device: str, row: int, rules: Alarms
+    ) -> None:
+        """Put its alarms on the annunciator.
+
+        Args:
+            annunciator: All alarms.
+            bundle: That judges the device.
+            device: Its name.
+            row: Its row in the bundle.
+            rules: How scores become alarms.
+        """
+        self._annunciator = annunciator
+        self._signals = bundle.manifest.signals
+        self.alarm = annunciator.add(device, anomaly_detector(bundle, rules))
+        self._advisor = Advisor(bundle, row, rules)
+        self._advisories = {
+            name: annunciator.add(device, advisory_detector(name, bundle, rules))
+            for name in self._advisor.watches
+        }
+
+    def judge(self, window: Judged, now_ns: int) -> list[Event]:
+        """The transitions that a window makes."""
+        finding = anomaly(window, self._signals, self._trend)
+        if finding is None:
+            return []
+        events = self._annunciator.judge(self.alarm, finding, now_ns)
+        if self._advisories:
+            calm = not self.alarm.life.open
+            threshold = window.threshold * self.alarm.scale
+            for name, advice in self._advisor.take(window, threshold, calm=calm):
+                events += self._annunciator.judge(self._advisories[name], advice, now_ns)
+        return events
+
+    def snapshot(self) -> dict[str, Any]:
+        """What `restore` takes; the alarms are the annunciator's."""
+        return self._advisor.snapshot()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up where a snapshot left off.
+
+        Raises:
+            StateError: It does not fit.
+        """
+        self._advisor.restore(state)
+
+    def _trend(self) -> Trend | None:
+        return self._advisor.trend

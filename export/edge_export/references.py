@@ -1,0 +1,72 @@
+"""What healthy time looked like: the arrays that the agent's drift watchdog compares with."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_anomaly.bundle import Manifest
+from edge_anomaly.drift import bin_shares, tenths
+from edge_export.recordings import Windows
+
+__all__ = ["FEWEST", "healthy_reference"]
+
+FEWEST = 50  # windows that share no reading; fewer are no distribution
+
+
+def healthy_reference(
+    manifest: Manifest,
+    held: Windows,
+    score: NDArray[np.float32],
+    learnt: Windows,
+) -> dict[str, NDArray[Any]]:
+    """Tenths of the scores and of each input, and the shares between them.
+
+    Scores are those of held-out windows, since those of windows that a model learnt from are
+    too small; inputs are of all healthy time. Windows count that share no reading.
+
+    Args:
+        manifest: Devices D, signals C, and how long a window is.
+        held: N windows that the model did not learn from, in time order within each device.
+        score: Of each, shape (N,).
+        learnt: The windows that it learnt from.
+
+    Returns:
+        `reference.edges` (D, 9, 1 + C), `reference.shares` (D, 10, 1 + C) and
+        `reference.windows` (D,): 0 where a device has too few, and is not watched.
+    """
+    length = max(branch.window for branch in manifest.branches)
+    edges, shares, counts = [], [], []
+    for device in range(len(manifest.devices)):
+        mine = _apart(held, np.flatnonzero(held.device == device), length)
+        other = _apart(learnt, np.flatnonzero(learnt.device == device), length)
+        inputs = np.concatenate([held.window[mine, -1], learnt.window[other, -1]])
+        of_score = _described(score[mine, np.newaxis])
+        of_inputs = _described(inputs)
+        edges.append(np.concatenate([of_score[0], of_inputs[0]], axis=1))
+        shares.append(np.concatenate([of_score[1], of_inputs[1]], axis=1))
+        counts.append(len(mine) if len(mine) >= FEWEST else 0)
+    return {
+        "reference.edges": np.stack(edges).astype(np.float32),
+        "reference.shares": np.stack(shares).astype(np.float32),
+        "reference.windows": np.array(counts, np.int64),
+    }
+
+
+def _described(values: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    if not len(values):
+        return np.zeros((9, values.shape[1])), np.zeros((10, values.shape[1]))
+    # In the agent's own precision: a value on an edge must fall on the same side there.
+    edges = tenths(values).astype(np.float32)
+    return edges, bin_shares(values, edges)
+
+
+def _apart(windows: Windows, rows: NDArray[np.intp], length: int) -> NDArray[np.intp]:
+    """Those of `rows` whose windows share no slot with the one before."""
+    kept: list[int] = []
+    last: int | None = None
+    for row, slot in zip(rows.tolist(), windows.slot[rows].tolist(), strict=True):
+        if last is None or abs(slot - last) >= length:
+            kept.append(row)
+            last = slot
+    return np.array(kept, np.intp)

@@ -1,0 +1,45 @@
+import numpy as np
+from plants import bundle
+
+from edge_anomaly.drift import Drift, reference_of
+from edge_export.recordings import Windows
+from edge_export.references import FEWEST, healthy_reference
+
+LENGTH = 4  # slots of a window of the small plant
+
+
+def some(rng: np.random.Generator, device: list[int], slots: list[int]) -> Windows:
+    count = len(slots)
+    return Windows(
+        window=rng.normal(10, 1, (count, LENGTH, 2)).astype(np.float32),
+        device=np.array(device, np.int64),
+        slot=np.array(slots, np.int64),
+        coverage=np.ones(count, np.float32),
+    )
+
+
+def test_windows_that_overlap_count_once_and_few_are_none() -> None:
+    rng = np.random.default_rng(1)
+    many = LENGTH * FEWEST
+    held = some(rng, [0] * many + [1] * 8, [*range(many), *range(8)])
+    score = rng.uniform(size=many + 8).astype(np.float32)
+    arrays = healthy_reference(bundle().manifest, held, score, some(rng, [0, 1], [900, 900]))
+    assert arrays["reference.windows"].tolist() == [FEWEST, 0]
+    assert arrays["reference.edges"].shape == (2, 9, 3)
+    assert arrays["reference.shares"].shape == (2, 10, 3)
+    assert np.allclose(arrays["reference.shares"].sum(axis=1), 1.0)
+    assert reference_of(arrays, 1) is None
+
+
+def test_the_agent_finds_no_drift_in_what_the_reference_was_made_of() -> None:
+    rng = np.random.default_rng(2)
+    slots = list(range(0, 300 * LENGTH, LENGTH))
+    held = some(rng, [0] * 300 + [1] * 300, slots * 2)
+    score = np.round(rng.uniform(size=600), 2).astype(np.float32)  # many are equal
+    nothing = some(rng, [], [])
+    known = reference_of(healthy_reference(bundle().manifest, held, score, nothing), 0)
+    assert known is not None
+    drift = Drift(known, samples=300, over_ns=0, apart_ns=0)
+    found = [drift.add(i, float(score[i]), held.window[i, -1]) for i in range(300)]
+    assert found[-1] is not None
+    assert found[-1].psi < 1e-9
