@@ -64,6 +64,7 @@ class Config:
 PRESETS = {
     "default": Config(),
     "network": Config(network=True),
+    "no-network": Config(),
     "paper": Config(published=True, latent=32, adversary=0.0, epochs=6, every=2),
 }
 
