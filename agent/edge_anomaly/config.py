@@ -145,7 +145,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     bundle: Text  # folder, relative to this file
     devices: Annotated[list[Text], msgspec.Meta(min_length=1)]  # ids or patterns: c-*
     signals: dict[str, str] = {}  # the plant's name: the model's name, where they differ
-    runtime: Literal["onnx", "onnx-int8", "torchscript"] = "onnx"
+    # auto: the graph of 8 bits where the bundle has one, else that of float32
+    runtime: Literal["auto", "onnx", "onnx-int8", "torchscript"] = "auto"
     # What stands for several readings in a slot: of all signals, or by signal and `default`.
     aggregate: Aggregate | dict[str, Aggregate] = "last"
 

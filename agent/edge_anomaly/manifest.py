@@ -77,7 +77,7 @@ class Stage(
     with_raw: bool = False  # whiten: keep the raw residual as a track of its own
     how: str | None = None  # reduce: largest | mean-square | mahalanobis | groups;
     # combine: log1p | votes. None: the first of each
-    largest: Count | None = None  # reduce: how many signals count
+    largest: Count | None = None  # reduce: how many signals count; lines: how many lines
     pool: bool = False  # reduce: all tracks are steps of one window, and become one
     groups: list[list[str]] | None = None  # reduce: names of the signals of each group
     minutes: Above0 | None = None  # smooth: time constant
@@ -87,6 +87,9 @@ class Stage(
     trees: Count | None = None  # forest: how many of each
     scaled: bool = False  # combine: divide each track by its healthy level first
     votes: Count | None = None  # combine: tracks that must agree
+    segment: Count | None = None  # spectrum: samples of one of Welch's windows
+    step: Count | None = None  # spectrum: samples from one of them to the next
+    band: tuple[float, float] | None = None  # spectrum: what the envelope is of, Hz
 
 
 class Branch(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge_anomaly.bundle import Branch, Manifest
 from edge_anomaly.ports import Graph, Model
-from edge_anomaly.scoring import Answering, Batch, clock
+from edge_anomaly.scoring import Answering, Batch, before, clock
 from edge_export.recordings import Windows
 
 __all__ = ["Draft", "answers", "feed", "in_turns", "unexplained"]
@@ -86,14 +86,16 @@ def in_turns(device: NDArray[np.int64]) -> NDArray[np.intp]:
 def feed(
     manifest: Manifest, branch: Branch, windows: Windows, graph: Graph | None
 ) -> dict[str, NDArray[Any]]:
-    """All that the graphs of `branch` may take, for N windows.
+    """All that the graphs of `branch` may take, for N windows, behind the stage before it.
 
     States are what `graph` itself makes of one, two or three windows, and none at all.
     """
     own = np.ascontiguousarray(windows.window[:, -branch.window :])
+    change = before(manifest, {}, branch)
+    shown = own if change is None else change(own)
     end_ns = (windows.slot + 1) * manifest.period_ns
     found: dict[str, NDArray[Any]] = {
-        "window": own,
+        "window": shown,
         "device": windows.device,
         "clock": clock(end_ns, branch.window, manifest.period_ns, manifest.utc_offset_minutes),
     }

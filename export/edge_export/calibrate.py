@@ -27,6 +27,7 @@ from edge_anomaly.scoring import (
 from edge_export.fitting import Constants, Fit, Fitting
 from edge_export.rhythm_fits import fit_features, fit_forest, fit_profile
 from edge_export.rules import BUDGET, HOUR_OF_WEEK, MEAN_STD, QUANTILE, Rule
+from edge_export.vibration_fits import fit_lines
 from edge_kernels import smooth
 
 __all__ = [
@@ -249,6 +250,7 @@ def _levels(fitting: Fitting, values: Floats) -> Floats:
 
 FITS: dict[str, Fit] = {
     "combine": _fit_combine,
+    "lines": fit_lines,
     "reduce": _fit_reduce,
     "smooth": _fit_smooth,
     "standardise": _fit_standardise,

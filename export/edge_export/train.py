@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge_anomaly.bundle import (
     ONNX,
+    ONNX_INT8,
     SCHEMA,
     Branch,
     Bundle,
@@ -23,7 +24,7 @@ from edge_anomaly.bundle import (
     dump_manifest,
     parse_manifest,
 )
-from edge_anomaly.ports import Model
+from edge_anomaly.ports import Graph, Model
 from edge_anomaly.scoring import Batch, Scorer
 from edge_export.answers import Draft, answers, feed, unexplained
 from edge_export.calibrate import Rule, calibrate
@@ -31,6 +32,7 @@ from edge_export.families import find
 from edge_export.family import Family, Grown, Material, Trained
 from edge_export.package import check_place, choose_golden, pack, record_golden, write_bundle
 from edge_export.provenance import provenance
+from edge_export.quantise import LARGEST_DRIFT, drift
 from edge_export.recordings import Recording, Slicing, Windows, period_of
 from edge_export.references import healthy_reference
 from edge_export.split import Split, split
@@ -50,13 +52,14 @@ class Plan:
     name: str
     version: str = "1"
     period_ns: int | None = None  # length of a slot; None: the usual time between rows
-    hop: int = 1  # slots from window to window on the gateway
+    hop: int | None = None  # slots from window to window on the gateway; None: the family's own
     min_coverage: float = 0.8  # windows below it are not scored
     smooth_minutes: float = 12.0  # time constant of the score's averages
     rule: Rule = field(default_factory=Rule)
     units: Mapping[str, str] = field(default_factory=dict)  # of the signals, for people
     utc_offset_minutes: int = 0  # local time minus UTC, for what goes by the hour
     torchscript: bool = True  # also for gateways that run torch, where the family can
+    float32: bool = True  # False: leave the graph of float32 out where there is one of 8 bits
     device: str = "cpu"  # where to train: cpu or cuda
     command: str = ""  # that made it, for provenance
 
@@ -88,7 +91,9 @@ def train_bundle(
     family = find(family) if isinstance(family, str) else family
     period_ns = plan.period_ns or period_of(recordings)
     config = family.settle(recordings, config, period_ns)
-    slicing = Slicing(config.window, period_ns, plan.hop, min_coverage=plan.min_coverage)
+    own: int = getattr(config, "hop", 1)
+    hop = own if plan.hop is None else plan.hop
+    slicing = Slicing(config.window, period_ns, hop, min_coverage=plan.min_coverage)
     parts = split(recordings, slicing, held_out=config.held_out, stride=config.stride)
     draft = _draft(family.name, parts, slicing, plan)
     sizes = (len(parts.devices), len(parts.signals), len(parts.fit), len(parts.held))
@@ -131,6 +136,7 @@ def train_bundle(
         constants,
         parts.held,
         choose_golden(parts.held),
+        float32=plan.float32,
     )
     return write_bundle(out, files)
 
@@ -141,8 +147,12 @@ def assemble(
     constants: Mapping[str, NDArray[Any]],
     held: Windows,
     golden: Windows,
+    *,
+    float32: bool = True,
 ) -> dict[str, bytes]:
     """The bundle's files, after every graph has answered as the trained model does.
+
+    A graph of 8 bits by which the score drifts too far is left out.
 
     Args:
         trained: The graphs.
@@ -150,6 +160,7 @@ def assemble(
         constants: Arrays of calibration.npz.
         held: Real windows of every device, to verify with.
         golden: Those whose answers the bundle is to repeat wherever it is loaded.
+        float32: Whether a graph of float32 goes in where there is one of 8 bits.
 
     Raises:
         ParityError: A graph does not.
@@ -167,22 +178,52 @@ def assemble(
             files |= {names[runtime]: content for runtime, content in graphs.items()}
             if reference is None:
                 continue
-            float32 = {key: content for key, content in graphs.items() if "int8" not in key}
-            for runtime, error in verify(reference, float32, shown).items():
+            exact = {key: content for key, content in graphs.items() if key != ONNX_INT8}
+            for runtime, error in verify(reference, exact, shown).items():
                 key = f"parity_{runtime}"
                 parity[key] = max(error, parity.get(key, 0.0))
+    model = loaded(trained)
+    rounded = any(ONNX_INT8 in grown.graphs for grown in trained.branches)
+    if rounded:
+        spec = Draft(manifest, constants)
+        parity["drift_int8"] = drift(spec, model, loaded(trained, ONNX_INT8), sample)
+        kept = parity["drift_int8"] <= LARGEST_DRIFT
+        log.info(
+            "8 bits move the score by %.2g at most (allowed %g): %s",
+            parity["drift_int8"],
+            LARGEST_DRIFT,
+            "kept" if kept else "left out",
+        )
+        manifest = _without(manifest, ONNX_INT8, kept=kept, float32=float32)
     said = manifest.provenance
     manifest = replace(manifest, provenance=replace(said, metrics=said.metrics | parity))
-    answered = record_golden(Draft(manifest, constants), loaded(trained), golden)
-    return pack(manifest, files, constants, answered)
+    answered = record_golden(Draft(manifest, constants), model, golden)
+    named_files = {f for b in manifest.branches for f in (*b.graphs.values(), *b.ahead.values())}
+    return pack(manifest, {f: files[f] for f in files if f in named_files}, constants, answered)
 
 
-def loaded(trained: Trained) -> Model:
-    """The graphs as ONNX Runtime runs them."""
+def loaded(trained: Trained, runtime: str = ONNX) -> Model:
+    """The graphs as ONNX Runtime runs them; those of float32 where there is none of 8 bits."""
+
+    def chosen(graphs: Mapping[str, bytes]) -> Graph:
+        return load(ONNX, graphs.get(runtime, graphs[ONNX]))
+
     return Model(
-        {g.branch.name: load(ONNX, g.graphs[ONNX]) for g in trained.branches if g.graphs},
-        {g.branch.name: load(ONNX, g.ahead[ONNX]) for g in trained.branches if g.ahead},
+        {g.branch.name: chosen(g.graphs) for g in trained.branches if g.graphs},
+        {g.branch.name: chosen(g.ahead) for g in trained.branches if g.ahead},
     )
+
+
+def _without(manifest: Manifest, runtime: str, *, kept: bool, float32: bool) -> Manifest:
+    """Leave out what does not ship: 8 bits that drift, or float32 beside those that do not."""
+
+    def graphs(branch: Branch) -> dict[str, str]:
+        if runtime not in branch.graphs:
+            return dict(branch.graphs)
+        gone = ({ONNX} if not float32 else set()) if kept else {runtime}
+        return {name: file for name, file in branch.graphs.items() if name not in gone}
+
+    return replace(manifest, branches=[replace(b, graphs=graphs(b)) for b in manifest.branches])
 
 
 def named(family: str, trained: Trained) -> list[Branch]:

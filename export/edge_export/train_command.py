@@ -84,7 +84,7 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         metavar="SECONDS",
         help="length of a slot; default: the usual step",
     )
-    add("--hop", type=_count, default=1, metavar="SLOTS", help="from window to window (default 1)")
+    add("--hop", type=_count, metavar="SLOTS", help="from window to window (default: the family's)")
     add(
         "--smooth",
         type=_amount,

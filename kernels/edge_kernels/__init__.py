@@ -24,6 +24,7 @@ from edge_kernels.grid import (
     restore_grid,
     roomy,
 )
+from edge_kernels.lines import strongest_lines
 from edge_kernels.medians import Medians, new_medians, rolling_median
 from edge_kernels.periods import Spectrum, dominant_periods, spectrum
 from edge_kernels.placing import (
@@ -49,6 +50,7 @@ from edge_kernels.reductions import (
 )
 from edge_kernels.stages import smooth, standardise, whiten
 from edge_kernels.warming import warm
+from edge_kernels.welch import spectra
 
 __all__ = [
     "ACCEPTED",
@@ -97,8 +99,10 @@ __all__ = [
     "samples",
     "smooth",
     "span_features",
+    "spectra",
     "spectrum",
     "standardise",
+    "strongest_lines",
     "vote",
     "warm",
     "whiten",

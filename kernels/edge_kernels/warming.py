@@ -14,6 +14,7 @@ from edge_kernels.dtw_paths import dtw_path
 from edge_kernels.features import span_features
 from edge_kernels.forest import Forest, forest_scores
 from edge_kernels.grid import Readings, new_due, new_grid
+from edge_kernels.lines import strongest_lines
 from edge_kernels.medians import new_medians, rolling_median
 from edge_kernels.placing import expire, ingest
 from edge_kernels.profile import against_profile
@@ -82,6 +83,7 @@ def _stages() -> None:
     pair = np.ones((1, 2, 1), np.float32)
     span_features(pair, pair, np.full(1, 2), 1e-4)
     mean_square(row[np.newaxis])
+    strongest_lines(row[np.newaxis], device, row[np.newaxis], row[np.newaxis], first=0, k=1)
     largest_group(row[np.newaxis], device)
     mahalanobis(row[np.newaxis], device, row[np.newaxis], row[np.newaxis, np.newaxis])
     rolling_median(row[0], device, new_medians(1, 1), fewest=1)

@@ -12,10 +12,11 @@ from edge_anomaly.scoring.batch import Batch, Part, Step, constant_key
 from edge_anomaly.scoring.clock import clock, hour_of_week
 from edge_anomaly.scoring.golden import check_golden, tolerance
 from edge_anomaly.scoring.memory import Memory
-from edge_anomaly.scoring.recipe import Recipe, side_by_side
+from edge_anomaly.scoring.recipe import Recipe, before, side_by_side
 from edge_anomaly.scoring.scorer import Scorer, Scores, Spec
 from edge_anomaly.scoring.stages import BEFORE, STAGES, smoothing_weight
 from edge_anomaly.scoring.thresholds import HOURLY, Thresholds
+from edge_anomaly.scoring.vibration import loudness
 
 __all__ = [
     "BEFORE",
@@ -31,10 +32,12 @@ __all__ = [
     "Spec",
     "Step",
     "Thresholds",
+    "before",
     "check_golden",
     "clock",
     "constant_key",
     "hour_of_week",
+    "loudness",
     "side_by_side",
     "smoothing_weight",
     "tolerance",

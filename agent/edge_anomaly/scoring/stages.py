@@ -15,6 +15,7 @@ import numpy as np
 from edge_anomaly.scoring.batch import Batch, Floats, Part, Step
 from edge_anomaly.scoring.isolation import forest
 from edge_anomaly.scoring.rhythm import elastic, features, profile
+from edge_anomaly.scoring.vibration import lines, spectrum
 from edge_kernels import (
     combine_log1p,
     largest_group,
@@ -189,10 +190,11 @@ STAGES: dict[str, Build] = {
     "features": features,
     "forest": forest,
     "profile": profile,
+    "lines": lines,
     "reduce": _reduce,
     "residual": _residual,
     "smooth": _smooth,
     "standardise": _standardise,
     "whiten": _whiten,
 }
-BEFORE: dict[str, Before] = {}
+BEFORE: dict[str, Before] = {"spectrum": spectrum}

@@ -13,6 +13,7 @@ FAMILIES = {
     "lstm-ae": "edge_export.families.lstm_ae_bundle",
     "pca": "edge_export.families.linear",
     "usad": "edge_export.families.usad",
+    "vae": "edge_export.families.vae_bundle",
     "var1": "edge_export.families.linear",
 }
 

@@ -11,19 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 from torch import Tensor, nn
 
+from edge_export.progress import training_bar
 from edge_export.recordings import Windows
 
 __all__ = [
@@ -166,7 +156,7 @@ def train(
     order = torch.Generator().manual_seed(config.seed)
     window, device = torch.from_numpy(fit.window), torch.from_numpy(fit.device)
     best, losses = [p.detach().clone() for p in parameters], [held_out_loss(model, held)]
-    with _progress() as bar:
+    with training_bar() as bar:
         task = bar.add_task("train", total=steps, loss=losses[0])
         for epoch in range(1, config.epochs + 1):
             for rows in torch.split(torch.randperm(len(fit), generator=order), config.batch):
@@ -201,23 +191,3 @@ def held_out_loss(model: LstmAe, held: Windows, batch: int = 1024) -> float:
         window, device = torch.from_numpy(held.window[rows]), torch.from_numpy(held.device[rows])
         total += float(model.loss(window, device)) * len(device)
     return total / max(1, len(held))
-
-
-def _progress() -> Progress:
-    """A bar with rate and time left on a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        TextColumn("held-out loss {task.fields[loss]:.3g}"),
-        console=console,
-        disable=not console.is_terminal,
-    )
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or 0:.1f} steps/s")
