@@ -20,6 +20,7 @@ import shtab
 from edge_anomaly import bundle_command, feed, replay, schema_command, simulate
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt import MqttLink
+from edge_anomaly.adapters.mqtt_dial import Identity
 from edge_anomaly.adapters.store import SqliteStore
 from edge_anomaly.compose import compose
 from edge_anomaly.config import Broker, Config, Secret
@@ -114,10 +115,10 @@ def run(args: argparse.Namespace) -> int:
         broker = _broker(config, stack)
         link = MqttLink(
             broker,
-            client_id=config.client_id,
-            password=password,
-            will=core.will,
-            subscriptions=core.subscriptions,
+            Identity(config.client_id, core.will, password),
+            core.subscriptions,
+            stale=keeper.filters,
+            watched=[name for name, _ in core.input_filters],
         )
         for monitor in monitors:
             manifest = monitor.bundle.manifest

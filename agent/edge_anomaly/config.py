@@ -71,6 +71,8 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     client_id: Word | None = None  # default: edge-agent-<site>-<agent>
     session_expiry: Duration = _lasting("1h")
     keepalive: Duration = _lasting("15s")
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"  # auto: 5, and 3.1.1 where that fails
+    reader: Literal["tap", "callback"] = "tap"  # how messages are taken off paho's socket
 
     def __post_init__(self) -> None:
         if self.embedded:

@@ -135,10 +135,15 @@ class Core:
         self._told: set[str] = set()  # devices whose state has been published
 
     @property
+    def input_filters(self) -> list[tuple[str, int]]:
+        """Topic filter and QoS of every input."""
+        return subscriptions(self._routes)
+
+    @property
     def subscriptions(self) -> list[tuple[str, int]]:
         """Topic filter and QoS of every input, and of the commands."""
         commands = [] if self._allowed == [] else [(command_filter(self._base), 1)]
-        return subscriptions(self._routes) + commands
+        return self.input_filters + commands
 
     @property
     def rejected(self) -> dict[str, int]:

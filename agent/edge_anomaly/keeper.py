@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from edge_anomaly.core import Core
 from edge_anomaly.errors import StateError, StoreError
 from edge_anomaly.outbox import Outbox
@@ -27,6 +29,7 @@ __all__ = ["Keeper", "Pace", "Seen"]
 
 log = logging.getLogger(__name__)
 
+FILTERS = "filters"
 UNDER_WAY = 4000  # messages of QoS 1 that a broker may have sent us unacknowledged
 STALLED = 10  # messages unacknowledged with nothing more coming: the broker may be waiting
 TURNS = 200  # without messages, after which they are written all the same
@@ -99,6 +102,7 @@ class Keeper:
         self.outbox = outbox
         self.scores: deque[Publish] = deque()  # said before a crash, to be said again
         self.failing: str | None = None  # why nothing is kept at present
+        self.filters: list[str] = []  # that a broker may hold subscriptions for
         self.redelivered = 0  # messages that came again and were known
         self._store = store
         self._pace = pace or Pace()
@@ -128,6 +132,7 @@ class Keeper:
         if self._store is None:
             return
         kept = self._store.load()
+        self.filters = msgspec.json.decode(kept.notes.get(FILTERS, b"[]"), type=list[str])
         self.outbox.load(kept.outbox)
         if kept.state is None and not kept.turns:
             return
@@ -174,6 +179,17 @@ class Keeper:
             self._turn_bytes += sum(len(message.payload) for message in turn.messages)
         if self._since is None and turn.messages:
             self._since = now_s
+
+    def note_filters(self, filters: list[str]) -> None:
+        """Remember what the broker may hold subscriptions for, so that they can be ended."""
+        if filters == self.filters:
+            return
+        self.filters = filters
+        if self._store is not None:
+            try:
+                self._store.note(FILTERS, msgspec.json.encode(filters))
+            except StoreError as exc:
+                self._fail(exc)
 
     def due(self, now_s: float) -> bool:
         """Whether it is time to commit."""

@@ -12,7 +12,7 @@ at a bounded rate and is marked as replayed.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from edge_anomaly.values import Publish
@@ -100,12 +100,19 @@ class Outbox:
             self._keep(number, Waiting(item, late=True))
             self._next = max(self._next, number + 1)
 
-    def greet(self, items: Iterable[Publish]) -> None:
-        """A connection was made: all retained topics are told anew, what waited is history."""
+    def greet(self, items: Iterable[Publish], under_way: Collection[int] = ()) -> None:
+        """A connection was made: all retained topics are told anew, what waited is history.
+
+        Args:
+            items: The retained topics.
+            under_way: What the link itself sends again.
+        """
         # Topics that are to be emptied are told by nobody else.
         self._retained = {t: one for t, one in self._retained.items() if not one[1].item.payload}
         self.put(items)
-        for waiting in self._kept.values():
+        resent = set(under_way)
+        for number, waiting in self._kept.items():
+            waiting.sent = number in resent
             waiting.late = waiting.late or not waiting.sent
 
     def due(self, room: int, now_s: float) -> Iterator[tuple[int, Publish]]:

@@ -82,6 +82,16 @@ class Link(Protocol):
         ...
 
     @property
+    def under_way(self) -> Collection[int]:
+        """Numbers of what is sent, and sent again, until the broker confirms it."""
+        ...
+
+    @property
+    def filters(self) -> list[str]:
+        """All that the broker may hold subscriptions for under our id."""
+        ...
+
+    @property
     def slow(self) -> bool:
         """Whether so much waits for the broker that nothing of QoS 0 should join it."""
         ...

@@ -46,9 +46,10 @@ def serve(
         retained, said = take(keeper.core, turn)
         keeper.record(turn, steady())
         if greeting:
-            outbox.greet(retained)
+            outbox.greet(retained, link.under_way)
         outbox.put(item for item in said if item.qos)
         _tell_scores(keeper, link, [item for item in said if not item.qos])
+        keeper.note_filters(link.filters)
         if keeper.due(steady()) and keeper.commit(steady()):
             link.acknowledge()
         _tell(outbox, link, steady())

@@ -72,6 +72,7 @@ class Link:
 
     def __init__(self, session: Session, fuse: Fuse, batch: int) -> None:
         self.connections = 1
+        self.filters = ["plant/#"]
         self._session = session
         self._fuse = fuse
         self._batch = batch
@@ -79,6 +80,10 @@ class Link:
         self._taken: list[Message] = []
         self._under_way: list[int] = []
         self.rounds_left = 5  # once nothing comes any more
+
+    @property
+    def under_way(self) -> list[int]:
+        return self._under_way
 
     @property
     def room(self) -> int:

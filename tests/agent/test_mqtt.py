@@ -5,17 +5,22 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from brokers import Broker, eventually, free_port, make_mosquitto
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from peers import Peer, new_properties, peer
 
+from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt import MqttLink
+from edge_anomaly.adapters.mqtt_dial import Identity
 from edge_anomaly.config import Broker as Settings
 from edge_anomaly.config import Duration
 from edge_anomaly.errors import BrokerError
+from edge_anomaly.silence import Silence
 from edge_anomaly.values import Message, Publish
 
 PATIENCE_S = 20.0
@@ -32,13 +37,15 @@ def linked(
     *,
     keepalive: str = "15s",
     username: str | None = None,
+    stale: Sequence[str] = (),
+    **options: Any,
 ) -> Iterator[MqttLink]:
     link = MqttLink(
-        Settings(url=url, username=username, keepalive=Duration.read(keepalive)),
-        client_id="agent",
-        password=None if username is None else "secret",
-        will=WILL,
-        subscriptions=filters,
+        Settings(url=url, username=username, keepalive=Duration.read(keepalive), **options),
+        Identity("agent", WILL, None if username is None else "secret"),
+        filters,
+        stale=stale,
+        watched=[name for name, _ in filters],
     )
     try:
         yield link
@@ -88,10 +95,10 @@ def leave_waiting(link: MqttLink, count: int) -> list[Message]:
 
 def cut(link: MqttLink) -> None:
     """Lose the connection as a cable does: without a word of MQTT."""
-    tapped = link._client._tapped
-    assert tapped is not None
-    with socket.fromfd(tapped.fileno(), socket.AF_INET, socket.SOCK_STREAM) as sock:
-        sock.shutdown(socket.SHUT_RDWR)
+    sock = link._client.socket()
+    assert sock is not None
+    with socket.fromfd(sock.fileno(), socket.AF_INET, socket.SOCK_STREAM) as same:
+        same.shutdown(socket.SHUT_RDWR)
 
 
 def numbered(count: int) -> list[Message]:
@@ -364,3 +371,112 @@ def test_a_clean_close_sends_everything_and_leaves_no_will(broker: Broker) -> No
         watcher.publish("agent/end", b"")  # a will would have come before it
         wanted = [*(alarm.payload for alarm in alarms), b"stopped", b""]
         eventually(lambda: watcher.payloads == wanted)
+
+
+def speaking(link: MqttLink) -> str:
+    return "5" if link._client.protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1"
+
+
+def test_speaks_3_1_1_where_the_broker_knows_no_5(caplog: pytest.LogCaptureFixture) -> None:
+    with EmbeddedBroker() as broker, linked(broker.url_v4) as link:
+        connect(link)
+        assert speaking(link) == "3.1.1"
+        assert attempts(caplog, "trying MQTT 3.1.1")
+        with peer(broker.url_v4, "sender", protocol=MQTTProtocolVersion.MQTTv311) as sender:
+            send(sender, numbered(30))
+            assert leave_waiting(link, 30) == numbered(30)
+            cut(link)
+            got = connect(link, times=2)  # the session is kept in 3.1.1 too
+            assert gather(link, 30, got) == numbered(30)
+            sender.subscribe("event")
+            link.send(7, Publish("event", b"1", correlation=b"has no place here"))
+            eventually(lambda: bool(link.poll(ROUND_S)) or sender.payloads == [b"1"])
+            eventually(lambda: bool(link.poll(ROUND_S)) or link.confirmed() == [7])
+
+
+def test_comes_back_to_5_when_that_is_what_the_broker_speaks(broker: Broker) -> None:
+    with linked(broker.url) as link:
+        link._other_protocol()
+        link._client = link._new_client()
+        assert speaking(link) == "3.1.1"
+        if broker.url.startswith("mqtt") and isinstance(broker, EmbeddedBroker):
+            connect(link)  # whose port for 5 knows nothing else
+            assert speaking(link) == "5"
+        else:
+            connect(link)
+            assert speaking(link) == "3.1.1"  # mosquitto speaks both
+
+
+def test_a_config_that_names_the_version_is_followed(caplog: pytest.LogCaptureFixture) -> None:
+    with EmbeddedBroker() as broker, linked(broker.url_v4, protocol="5") as link:
+        eventually(
+            lambda: link.poll(ROUND_S) == [] and len(attempts(caplog, "lost")) >= 3,
+            within=PATIENCE_S,
+        )
+        assert speaking(link) == "5"
+    with EmbeddedBroker() as broker, linked(broker.url_v4, protocol="3.1.1") as link:
+        connect(link)
+        assert speaking(link) == "3.1.1"
+
+
+def test_the_callback_way_gives_and_acknowledges_the_same(broker: Broker) -> None:
+    properties = new_properties(PacketTypes.PUBLISH)
+    properties.ResponseTopic, properties.CorrelationData = "reply", b"\x01"
+    seen = []
+    for reader in ("tap", "callback"):
+        with linked(broker.url, reader=reader) as link, peer(broker.url, "sender") as sender:
+            connect(link)
+            sender.publish("plant/x", b"1", properties=properties)
+            got: list[Message] = []
+            eventually(lambda link=link, got=got: bool(got.extend(link.poll(ROUND_S)) or got))  # type: ignore[misc] # bound at once
+            link.acknowledge()
+            link.send(3, Publish("event", b"1"))
+            eventually(lambda link=link: bool(link.poll(ROUND_S)) or link.confirmed() == [3])  # type: ignore[misc] # likewise
+            cut(link)
+            assert connect(link, times=2) == []  # nothing comes again
+            seen.append([one._replace(packet_id=0) for one in got])
+    assert seen[0] == seen[1] == [Message("plant/x", b"1", 1, False, "reply", b"\x01")]  # noqa: FBT003 - as it is read
+
+
+def test_subscriptions_of_an_earlier_config_are_ended(broker: Broker) -> None:
+    with linked(broker.url, [("plant/#", 1), ("yard/#", 1)]) as link:
+        connect(link)
+        assert link.filters == ["plant/#", "yard/#"]
+    with (
+        linked(broker.url, stale=["plant/#", "yard/#"]) as link,
+        peer(broker.url, "sender") as sender,
+    ):
+        connect(link)
+        assert link.filters == ["plant/#", "yard/#"]  # until the broker has said so
+        if not isinstance(broker, EmbeddedBroker):  # rumqttd ends them and does not say so
+            eventually(lambda: link.poll(ROUND_S) == [] and link.filters == ["plant/#"])
+        send(sender, [Message("yard/x", b"1"), Message("plant/x", b"2")])
+        assert gather(link, 1) == [Message("plant/x", b"2")]
+
+
+def test_a_connection_that_has_gone_deaf_is_mended(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Silence.__init__, "__defaults__", (0.5,))
+    with linked(broker.url) as link, peer(broker.url, "sender") as sender:
+        connect(link)
+        for number in range(15):
+            send(sender, [Message("plant/x", b"%d" % number)])
+            gather(link, 1)
+        link._client.unsubscribe("plant/#")  # as a broker does that has forgotten
+        eventually(
+            lambda: link.poll(ROUND_S) == [] and bool(attempts(caplog, "subscribe again")),
+            within=PATIENCE_S,
+        )
+        assert link.silent == ["plant/#"]
+        eventually(lambda: link.poll(ROUND_S) == [] and not link._asked)
+        send(sender, [Message("plant/x", b"heard")])
+        assert gather(link, 1) == [Message("plant/x", b"heard")]
+        assert link.silent == []
+        eventually(
+            lambda: link.poll(ROUND_S) == [] and bool(attempts(caplog, "reconnect again")),
+            within=PATIENCE_S,
+        )
+        connect(link, times=2)
+        send(sender, [Message("plant/x", b"still")])
+        assert gather(link, 1) == [Message("plant/x", b"still")]

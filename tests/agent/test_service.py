@@ -24,11 +24,16 @@ class Scripted:
         self.connections = 0
         self.connected = False
         self.resumed = True
+        self.filters = ["plant/#"]
         self.slow = False
         self.second = 0.0
         self.confirms = True  # what is sent at QoS 1
         self._open = 0
         self._under_way: list[int] = []
+
+    @property
+    def under_way(self) -> list[int]:
+        return self._under_way
 
     @property
     def room(self) -> int:

@@ -9,12 +9,14 @@ import select
 import socket
 import ssl
 import time
+from collections import Counter
 from typing import Protocol
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from edge_anomaly.adapters.mqtt_tap import MalformedPacketError, Tap, acknowledgements
+from edge_anomaly.values import Message
 
 __all__ = ["Descriptor", "TapClient", "TapSocket", "send_at_once"]
 
@@ -146,6 +148,21 @@ class TapClient(paho.Client):
     def unsent(self) -> int:
         """Bytes that wait for the broker."""
         return self._tapped.unsent if self._tapped else 0
+
+    @property
+    def inbox(self) -> list[Message]:
+        """Messages that have come."""
+        return self.tap.inbox
+
+    @property
+    def confirmed(self) -> list[int]:
+        """Packet ids of ours that the broker has taken."""
+        return self.tap.confirmed
+
+    @property
+    def refusals(self) -> Counter[str]:
+        """What it has taken and thrown away, by reason."""
+        return self.tap.refusals
 
     @property
     def fault(self) -> str:
