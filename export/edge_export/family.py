@@ -16,6 +16,7 @@ from edge_anomaly.errors import AgentError
 from edge_anomaly.ports import Graph
 from edge_anomaly.scoring import clock
 from edge_export.recordings import Recording, Slicing, Windows
+from edge_export.rules import Rule
 from edge_export.split import Split
 
 __all__ = ["Family", "Grown", "Material", "Settings", "Trained", "UselessModelError"]
@@ -110,3 +111,4 @@ class Family:
     settle: Callable[[Sequence[Recording], Any, int], Any] = field(
         default=lambda _recordings, config, _period_ns: config
     )
+    rule: Rule = field(default_factory=Rule)  # of the thresholds, unless told otherwise

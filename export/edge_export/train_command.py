@@ -11,7 +11,7 @@ import shtab
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.manifest import RULES
 from edge_export.families import FAMILIES, find
-from edge_export.rules import BUDGET, MEAN_STD, QUANTILE, TAIL, Rule
+from edge_export.rules import BUDGET, MEAN_STD, TAIL, Rule
 from edge_export.settings import settings
 from edge_export.sources import NAMES, healthy
 from edge_export.train import Plan, train_bundle
@@ -22,6 +22,7 @@ EXAMPLES = """examples:
   edge-export train --data asd --out configs/bundles/servers --no-torchscript
   edge-export train --data healthy.csv --out bundles/compressors --preset small --period 1
   edge-export train --family pca --data healthy.csv --out bundles/pca --set explained=0.95
+  edge-export train --family usad --data steel --out bundles/steel --network
   edge-export train --family gevae+pca --data asd --out bundles/both --threshold drift
 """
 # What a rule's parameter is where none is given: deviations as commonly published, an alarm in
@@ -95,14 +96,19 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     add(
         "--threshold",
         choices=RULES,
-        default=QUANTILE,
-        help="rule on held-out healthy scores (default quantile)",
+        help="rule on healthy scores (default: the family's; quantile, of usad budget)",
     )
     add(
         "--parameter",
         type=float,
-        help="the quantile (default 0.995), number of deviations (2), alarms a day (0.1) or risk "
-        "(0.001)",
+        help="the quantile (default 0.995), number of deviations (2), alarms a day (0.1; of usad "
+        "0.05) or risk (0.001)",
+    )
+    add(
+        "--network",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="usad: add an autoencoder to the tables and forests, or leave it out",
     )
     add(
         "--utc-offset",
@@ -120,7 +126,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     family = find(arguments.family)
     given = {
         name: getattr(arguments, name)
-        for name in ("window", "epochs", "seed", "threads")
+        for name in ("window", "epochs", "seed", "threads", "network")
         if getattr(arguments, name) is not None
     }
     config = settings(family, arguments.preset, arguments.config, given, arguments.set)
@@ -130,7 +136,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         period_ns=None if arguments.period is None else round(arguments.period * 1e9),
         hop=arguments.hop,
         smooth_minutes=arguments.smooth,
-        rule=_rule(arguments.threshold, arguments.parameter),
+        rule=_rule(arguments.threshold, arguments.parameter, family.rule),
         utc_offset_minutes=arguments.utc_offset,
         torchscript=not arguments.no_torchscript,
         device=arguments.device,
@@ -139,10 +145,14 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     train_bundle(family, healthy(arguments.data), config, arguments.out, plan)
 
 
-def _rule(name: str, parameter: float | None) -> Rule:
-    usual = USUAL.get(name, Rule().parameter)
+def _rule(name: str | None, parameter: float | None, usual: Rule) -> Rule:
+    """The rule asked for; the family's where none is, or where no parameter is given for it."""
+    if name is None or name == usual.name:
+        name, number = usual.name, usual.parameter
+    else:
+        number = USUAL.get(name, Rule().parameter)
     try:
-        return Rule(name, usual if parameter is None else parameter)
+        return Rule(name, number if parameter is None else parameter)
     except ValueError as exc:
         raise ConfigError(f"--parameter: {exc}") from exc
 

@@ -34,6 +34,18 @@ def test_train_then_add_a_device(
     assert read_bundle(more).manifest.devices == ["c-1", "c-2", "c-9"]
 
 
+def test_a_family_has_a_rule_of_its_own_for_thresholds(
+    tmp_path: Path, recordings: list[Recording]
+) -> None:
+    data = as_csv(tmp_path / "healthy.csv", recordings[:1])
+    words = ["train", "--family", "usad", "--no-network", "--data", data, "--window", "16"]
+    words += ["--set", "hours=[0.05, 0.1]", "--set", "trees=10"]
+    assert main([*words, "--out", str(tmp_path / "usual")]) == 0
+    assert read_bundle(tmp_path / "usual").manifest.threshold.rule == "budget"
+    assert main([*words, "--out", str(tmp_path / "other"), "--threshold", "tail"]) == 0
+    assert read_bundle(tmp_path / "other").manifest.threshold.rule == "tail"
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -41,6 +53,7 @@ def test_train_then_add_a_device(
         (["train", "--data", "{tmp}/short.csv", "--out", "{tmp}/b"], "too short"),
         (["train", "--data", "asd", "--out", "{tmp}/b"], "download the folder"),
         (["train", "--data", "x.csv", "--out", "{tmp}/b", "--parameter", "2"], "--parameter: a"),
+        (["train", "--data", "x.csv", "--out", "{tmp}/b", "--network"], "no setting 'network'"),
         (
             [
                 "add-device",

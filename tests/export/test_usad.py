@@ -163,7 +163,7 @@ def test_windows_follow_the_rhythm_and_spans_the_clock() -> None:
         (Config(hours=()), "hours"),
         (Config(hours=(1, 0)), "hours"),
         (Config(window=8), "window: 8 slots do not hold"),
-        (Config(published=True, lengths=(96, 12), window=24), "window: 24 slots do not hold"),
+        (Config(published=True, lengths=(96, 12), window=24), "window: the longest"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(config: Config, match: str) -> None:

@@ -9,7 +9,6 @@ mean square and half DTW error as the only feature of a forest, two of three win
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from edge_export.families.usad_network import Lesson, Network, Sizes, train_netw
 from edge_export.family import Family, Grown, Material, Trained, UselessModelError
 from edge_export.periods import rhythm
 from edge_export.recordings import Recording, Windows
+from edge_export.rules import BUDGET, Rule
 from edge_export.to_torchscript import scripted
 from edge_export.verify import TorchGraph
 from edge_kernels import band_radius
@@ -73,23 +73,22 @@ def settle(recordings: Sequence[Recording], config: Config, period_ns: int) -> C
     """`config` with window lengths that fit the slots and the rhythm of the time to learn from.
 
     Raises:
-        ConfigError: A span has no length, or a window given is shorter than what must fit in.
+        ConfigError: A span has no length, or a window given does not fit the rest.
     """
     if config.published:
         lengths = config.lengths or _lengths(recordings, config, period_ns)
-        return _fitting(config, max(lengths), lengths=tuple(lengths))
-    longest = max(spans(config, period_ns))
+        if config.window not in {0, max(lengths)}:
+            raise ConfigError(f"window: the longest of {lengths} slots is what it must be")
+        return replace(config, window=max(lengths), lengths=tuple(lengths))
+    needed = max(spans(config, period_ns))
+    if 0 < config.window < needed:
+        raise ConfigError(f"window: {config.window} slots do not hold the {needed} of `hours`")
     if not config.network:
-        return _fitting(config, longest)
+        return replace(config, window=max(needed, config.window))
     found = rhythm(recordings, period_ns, share=1 - config.held_out)
-    context = config.context or found.longest(LONGEST) or LONGEST
-    return _fitting(config, max(longest, context), context=max(longest, context))
-
-
-def _fitting(config: Config, needed: int, **changes: Any) -> Config:  # noqa: ANN401 - its fields
-    if config.window and config.window < needed:
-        raise ConfigError(f"window: {config.window} slots do not hold the {needed} that are needed")
-    return replace(config, window=max(config.window, needed), **changes)
+    context = config.context or config.window or found.longest(LONGEST) or LONGEST
+    longest = max(needed, context, config.window)
+    return replace(config, window=longest, context=longest)
 
 
 def spans(config: Config, period_ns: int) -> list[int]:
@@ -120,22 +119,22 @@ def train(material: Material, config: Config) -> Trained:
     """
     if config.published:
         return _published(material, config)
-    grown, metrics = [_week(material, config)], dict[str, float]()
+    week = max(spans(config, material.slicing.period_ns)) if config.network else config.window
+    grown, metrics = [_week(material, config, week)], dict[str, float]()
     if config.network:
         network, metrics = _network(material, config)
         grown.append(network)
     return Trained(grown, [Stage(stage="combine")], metrics=metrics)
 
 
-def _week(material: Material, config: Config) -> Grown:
+def _week(material: Material, config: Config, window: int) -> Grown:
     """The branch without a graph: each signal against its own week."""
-    own = spans(config, material.slicing.period_ns)
     recipe = [
         Stage(stage="profile"),
-        Stage(stage="features", spans=own),
+        Stage(stage="features", spans=spans(config, material.slicing.period_ns)),
         Stage(stage="forest", trees=config.trees),
     ]
-    return Grown(Branch(name="week", window=max(own), hop=material.slicing.hop, recipe=recipe))
+    return Grown(Branch(name="week", window=window, hop=material.slicing.hop, recipe=recipe))
 
 
 def _network(material: Material, config: Config) -> tuple[Grown, dict[str, float]]:
@@ -254,5 +253,7 @@ def _grown(branch: Branch, network: Network, material: Material) -> Grown:
     return Grown(branch, graphs, TorchGraph(module, names))
 
 
-FAMILY = Family("usad", PRESETS, train, settle)
+# An alarm in twenty days: what the power tables are made with. A quantile would be decided by the
+# one odd week of a year that every load has.
+FAMILY = Family("usad", PRESETS, train, settle, Rule(BUDGET, 0.05))
 FAMILIES = [FAMILY]
