@@ -40,6 +40,7 @@ __all__ = [
     "Rule",
     "calibrate",
     "default_recipe",
+    "thresholds",
 ]
 
 Floats = NDArray[np.float32]
@@ -121,17 +122,39 @@ def calibrate(
     whole = Fitting(Stage(stage="threshold"), None, manifest, score, held[0])
     if rule.name == BUDGET and len(sides) > 1:
         whole = _prolonged(whole, scores[1][:, 0], sides[1][0])
-    usual = whole.per_device(lambda s: np.float32(max(1e-6, rule.threshold(s, whole.step_ns))))
-    constants["threshold"] = usual
+    constants |= thresholds(manifest, whole.tracks, whole.batch.device, held[0].end_ns, rule)
+    return constants, rule.said(int(counts.min()))
+
+
+def thresholds(
+    manifest: Manifest,
+    score: Floats,
+    device: NDArray[np.int64],
+    end_ns: NDArray[np.int64],
+    rule: Rule,
+) -> Constants:
+    """The arrays of calibration.npz that say when a score is too high.
+
+    Args:
+        manifest: Devices, all of which must have scores; period and hop.
+        score: Of healthy windows, shape (N,), in time order within each device.
+        device: Shape (N,).
+        end_ns: End of each window, shape (N,); what goes by the hour reads it.
+        rule: How thresholds follow from scores.
+    """
+    step_ns = manifest.period_ns * manifest.branches[0].hop
+    own = [score[device == d] for d in range(len(manifest.devices))]
+    usual = np.array([max(1e-6, rule.threshold(s, step_ns)) for s in own], np.float32)
+    found: Constants = {"threshold": usual}
     if rule.name == HOUR_OF_WEEK:
-        hour = hour_of_week(held[0].end_ns, manifest.utc_offset_minutes)
-        constants[HOURLY] = np.stack(
+        hour = hour_of_week(end_ns, manifest.utc_offset_minutes)
+        found[HOURLY] = np.stack(
             [
-                rule.by_hour(score[device == d], hour[device == d], float(usual[d]))
-                for d in range(devices)
+                rule.by_hour(s, hour[device == d], float(level))
+                for d, (s, level) in enumerate(zip(own, usual, strict=True))
             ]
         )
-    return constants, rule.said(int(counts.min()))
+    return found
 
 
 def _prolonged(held: Fitting, learnt: Floats, windows: Batch) -> Fitting:

@@ -15,6 +15,7 @@ __all__ = ["main", "parser"]
 # Each offers register(subparsers).
 COMMANDS = (
     "train_command",
+    "calibrate_command",
     "add_device_command",
     "evaluate_command",
     "compare_command",

@@ -32,7 +32,15 @@ from edge_anomaly.scoring import Scorer, Spec, check_golden, tolerance
 from edge_export.recordings import Windows
 from edge_export.verify import load_model
 
-__all__ = ["check_place", "choose_golden", "pack", "read_bundle", "record_golden", "write_bundle"]
+__all__ = [
+    "check_place",
+    "choose_golden",
+    "pack",
+    "read_bundle",
+    "record_golden",
+    "rest_of",
+    "write_bundle",
+]
 
 LARGEST = 1 << 18  # cells of all golden windows together: a megabyte
 FEWEST = 4  # windows of a device, so that what remembers is asked too
@@ -49,6 +57,12 @@ def read_bundle(folder: Path) -> Bundle:
         return open_bundle(files)
     except (OSError, BundleError) as exc:
         raise BundleError(f"{folder}: {exc}") from exc
+
+
+def rest_of(folder: Path, bundle: Bundle) -> dict[str, bytes]:
+    """Files that the manifest lists beside graphs and arrays, such as training curves."""
+    own = {CALIBRATION, GOLDEN, *bundle.graphs}
+    return {name: (folder / name).read_bytes() for name in bundle.manifest.files if name not in own}
 
 
 def choose_golden(windows: Windows, *, devices: int = 6, each: int = 8) -> Windows:

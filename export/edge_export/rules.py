@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from edge_anomaly.bundle import Threshold
 from edge_anomaly.manifest import RULES
 from edge_anomaly.scoring.clock import HOURS
+from edge_export.tail import tail_level
 
 __all__ = ["BUDGET", "DRIFT", "HOUR_OF_WEEK", "MEAN_STD", "QUANTILE", "TAIL", "Rule", "episodes"]
 
@@ -18,8 +19,6 @@ DAY_NS = 24 * 3600 * 10**9
 LOWEST = 0.9  # quantile below which no budget of alarms may push a threshold
 STEPS = 2000  # quantiles tried on the way up from LOWEST
 GAP = 4  # windows: alarms this close are one
-TAIL_FROM = 0.98  # quantile beyond which the tail is fitted (Siffer et al., KDD 2017, section 4.3)
-FEWEST_EXCESSES = 10  # below it the tail has no shape worth the name
 FEWEST_AN_HOUR = 30  # scores of an hour of the week and its neighbours; else the overall quantile
 LEAST_OF_USUAL = 0.5  # an hour's threshold is never below this share of the overall one
 
@@ -111,24 +110,8 @@ def _budget(score: Floats, allowed: float) -> float:
 
 
 def _tail(score: Floats, risk: float) -> float:
-    """What a score exceeds with probability `risk`, by a generalised Pareto tail.
-
-    Peaks over threshold (Siffer et al., "Anomaly Detection in Streams with Extreme Value
-    Theory", KDD 2017, eq. 1); shape and scale by probability-weighted moments (Hosking and
-    Wallis, Technometrics 1987, section 3.2), which need no search and hold for small samples.
-    """
-    start = float(np.quantile(score, TAIL_FROM))
-    excess = np.sort(score[score > start].astype(np.float64) - start)
-    n = excess.size
-    if n < FEWEST_EXCESSES or excess[-1] <= 0:
+    """What a score exceeds with probability `risk`; its quantile where the tail is too short."""
+    try:
+        return tail_level(score, risk)
+    except ValueError:
         return float(np.quantile(score, 1 - risk))
-    mean = excess.mean()
-    weighed = float(((1 - (np.arange(1, n + 1) - 0.35) / n) * excess).mean())
-    if mean - 2 * weighed <= 1e-9 * mean:  # all excesses alike
-        return float(np.quantile(score, 1 - risk))
-    shape = 2 - mean / (mean - 2 * weighed)  # xi: > 0 where the tail is heavy
-    scale = 2 * mean * weighed / (mean - 2 * weighed)
-    ratio = n / (score.size * risk)  # how much rarer than an excess
-    if abs(shape) < 1e-6:  # noqa: PLR2004 - the exponential limit
-        return start + float(scale * np.log(ratio))
-    return start + float(scale / shape * (ratio**shape - 1))
