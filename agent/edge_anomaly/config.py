@@ -1,6 +1,5 @@
 """plant.yaml, as types. Each key of the file is a field here and nothing else."""
 
-import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
@@ -12,6 +11,7 @@ import yaml
 from edge_anomaly.duration import Duration, decode
 from edge_anomaly.duration import lasting as _lasting
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.inputs import AnyInput, Input, Time
 from edge_anomaly.rules import Alarms, Clear, Commands, Raise
 from edge_anomaly.yaml_lines import Lines
 
@@ -97,50 +97,6 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return url.hostname or "", url.port or SCHEMES[url.scheme]
 
 
-class Time(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the payload says when a reading was taken."""
-
-    path: Text
-    unit: Literal["s", "ms", "us", "ns", "iso"] = "s"
-
-
-class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One subscription and how its payloads read."""
-
-    topic: Text  # with {device} and {signal} where they stand
-    format: Literal["json"] = "json"
-    value: Text = "value"  # path; `.` is the whole payload
-    device: Text | None = None  # path, where the topic does not say it
-    signal: Text | None = None  # path; without any, each member of `value` is a signal
-    time: Time | None = None  # absent: time of arrival
-    lateness: Duration = _lasting("2s")
-    max_gap: Duration = _lasting("30s")
-    max_future: Duration = _lasting("1min")
-    qos: Literal[0, 1] = 1
-
-    def __post_init__(self) -> None:
-        fields = re.findall(r"\{(.*?)\}", self.topic)
-        if sorted(fields) != sorted(set(fields) & {"device", "signal"}):
-            raise ValueError("topic may hold {device} and {signal}, each once")
-        if self.topic.startswith("$share/"):
-            raise ValueError("a shared subscription would tear a device's windows between agents")
-        for level in self.topic.split("/"):
-            if ("+" in level and level != "+") or ("#" in level and level != "#"):
-                raise ValueError(f"a wildcard must stand alone between slashes: {level!r}")
-        if "#" in self.topic[:-1]:
-            raise ValueError("# may only end a topic")
-        for name in ("device", "signal"):
-            if (name in fields) and getattr(self, name) is not None:
-                raise ValueError(f"{name} is given twice: in the topic and as a path")
-        if "device" not in fields and self.device is None:
-            raise ValueError("nothing says the device: put {device} in the topic or give a path")
-
-    @property
-    def names_signal(self) -> bool:
-        """Whether topic or payload names the signal; otherwise each member is one."""
-        return self.signal is not None or "{signal}" in self.topic
-
-
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A bundle and the devices it watches."""
 
@@ -178,7 +134,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     site: Word
     agent: Word
     broker: Broker
-    inputs: Annotated[list[Input], msgspec.Meta(min_length=1)]
+    inputs: Annotated[list[AnyInput], msgspec.Meta(min_length=1)]
     models: Annotated[list[Model], msgspec.Meta(min_length=1)]
     alarms: Alarms = msgspec.field(default_factory=Alarms)
     commands: Commands = Commands()
@@ -225,6 +181,7 @@ def parse(text: str, name: str = "plant.yaml") -> Config:
         raise ConfigError(f"{name}:1: cannot be read: {exc}") from exc
     if data is None:
         raise ConfigError(f"{name}:1: the file is empty; see configs/plant.yaml for an example")
+    _choose_json(data)
     try:
         config = msgspec.convert(data, Config, dec_hook=decode)
     except msgspec.ValidationError as exc:
@@ -234,6 +191,14 @@ def parse(text: str, name: str = "plant.yaml") -> Config:
         line = lines.line(("models", index, "devices"))
         raise ConfigError(f"{name}:{line}: models[{index}].devices: {pattern!r} is also {other}")
     return config
+
+
+def _choose_json(data: object) -> None:
+    """An input without a `format` is JSON; that is a default, which a tag cannot have."""
+    inputs = data.get("inputs") if isinstance(data, dict) else None
+    for spec in inputs if isinstance(inputs, list) else []:
+        if isinstance(spec, dict):
+            spec.setdefault("format", "json")
 
 
 def _shared_devices(config: Config) -> Iterator[tuple[int, str, str]]:

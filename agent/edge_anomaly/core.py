@@ -6,7 +6,7 @@ of a recording gives the alarms of the live run.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from edge_anomaly.annunciator import Annunciator
 from edge_anomaly.commands import (
@@ -20,55 +20,16 @@ from edge_anomaly.commands import (
     verb_of,
 )
 from edge_anomaly.config import Config
-from edge_anomaly.errors import ConfigError, PayloadError, StateError
-from edge_anomaly.formats import Format
+from edge_anomaly.errors import ConfigError, StateError
+from edge_anomaly.intake import Intake
 from edge_anomaly.monitor import Judged, Monitor
 from edge_anomaly.outgoing import Outgoing
 from edge_anomaly.rejects import Rejects
 from edge_anomaly.timeline import Refused
-from edge_anomaly.topics import read_topic, routes, subscriptions
-from edge_anomaly.values import Event, Message, Publish, iso
+from edge_anomaly.values import Event, Message, Publish
 from edge_anomaly.watched import Watched
-from edge_kernels import CROWDED, DUPLICATE, FUTURE, LATE, RESTARTED
 
-__all__ = ["MAX_PAYLOAD", "Core"]
-
-MAX_PAYLOAD = 1 << 20  # bytes; larger ones are refused unread
-KNOWN_TOPICS = 100_000  # names that are remembered; beyond it they are read anew
-_OUTCOMES = {
-    CROWDED: "crowded",
-    DUPLICATE: "duplicate",
-    FUTURE: "future",
-    LATE: "late",
-    RESTARTED: "clock_set_back",
-}
-_HINTS = {
-    LATE: "older than what was already judged; raise `lateness` if this is usual",
-    DUPLICATE: "the same signal at the same time again; the first one stands",
-    CROWDED: "more readings in one slot than are kept for a mean, a least or a greatest value",
-    RESTARTED: "nothing but late readings for a whole window: its clock was set back, and the "
-    "device begins afresh",
-    FUTURE: "ahead of this machine's clock; check both clocks and the time's `unit`",
-}
-
-
-class _Feed(NamedTuple):
-    """What a topic leads to; None where the payload has the say."""
-
-    format: Format
-    device: str | None
-    signal: str | None
-    place: tuple[Monitor, int, int] | None  # row and column, where the topic names both
-
-
-class _RejectOf(Protocol):
-    """Counts a part of a message that cannot be used."""
-
-    def __call__(self, code: str, detail: str, device: str | None = None) -> None: ...
-
-
-def _overlook(code: str, detail: str, device: str | None = None) -> None:
-    """Say nothing yet: the message that brings the topic is counted when it is read."""
+__all__ = ["Core"]
 
 
 class Core:
@@ -109,8 +70,6 @@ class Core:
         self._monitors = monitors
         self._version = version
         self._config_sha256 = config_sha256
-        self._routes = routes(config.inputs)
-        self._feeds: dict[str, _Feed] = {}
         self._rejects = Rejects()
         self._outgoing = Outgoing(config.base)
         owner = f"{config.site}/{config.agent}"
@@ -126,6 +85,7 @@ class Core:
                         ("models", index, "devices"),
                     )
                 self._watch[device] = monitor
+        self._intake = Intake(config.inputs, self._watch, self._rejects)
         self._devices = {
             device: Watched(
                 self.annunciator, monitor.bundle, device, monitor.row(device) or 0, config.alarms
@@ -137,7 +97,7 @@ class Core:
     @property
     def input_filters(self) -> list[tuple[str, int]]:
         """Topic filter and QoS of every input."""
-        return subscriptions(self._routes)
+        return self._intake.subscriptions
 
     @property
     def subscriptions(self) -> list[tuple[str, int]]:
@@ -179,7 +139,7 @@ class Core:
         for message in messages:
             verb = verb_of(self._base, message.topic)
             if verb is None:
-                self._read(message, arrived_ns)
+                out += self._intake.read(message, arrived_ns)
             else:
                 out += self._command(verb, message, arrived_ns)
         for monitor in self._monitors:
@@ -192,6 +152,7 @@ class Core:
         for monitor in self._monitors:
             out += self._publish(monitor.expire(now_ns), now_ns)
         out += [self._outgoing.event(event) for event in self.annunciator.tick(now_ns)]
+        self._intake.look_at_clocks()
         return out + self._states() + self._errors(now_ns)
 
     def snapshot(self) -> dict[str, Any]:
@@ -199,6 +160,7 @@ class Core:
         return {
             "monitors": [monitor.snapshot() for monitor in self._monitors],
             "alarms": self.annunciator.snapshot(),
+            "inputs": self._intake.snapshot(),
             "told": sorted(self._told),
             "rejects": self._rejects.snapshot(),
             "audit": self.audit.snapshot(),
@@ -218,6 +180,7 @@ class Core:
             kept = {monitor["sha256"]: monitor for monitor in state["monitors"]}
             lost = [self._restore(monitor, kept) for monitor in self._monitors]
             self.annunciator.restore(state["alarms"])
+            self._intake.restore(state["inputs"])
             self._told = set(state["told"]) & self._watch.keys()
             self._rejects.restore(state["rejects"])
             self.audit.restore(state["audit"])
@@ -252,7 +215,7 @@ class Core:
         """Windows with the alarm transitions each one made; refused readings are counted."""
         for window in windows:
             if isinstance(window, Refused):
-                self._refuse(window)
+                self._intake.refuse(window)
             else:
                 yield window, self._devices[window.device].judge(window, now_ns)
 
@@ -292,68 +255,6 @@ class Core:
             return self.answer(command, now_ns, error=exc)
         told = [self._outgoing.event(event) for event in events]
         return told + self.answer(command, now_ns, data=data)
-
-    def _read(self, message: Message, arrived_ns: int) -> None:
-        topic, payload = message.topic, message.payload
-
-        def reject(code: str, detail: str, device: str | None = None) -> None:
-            self._rejects.add(code, topic=topic, device=device, detail=detail, payload=payload)
-
-        feed = self._feeds.get(topic) or self._feed(topic)
-        if feed is None:
-            reject("no_input", "no input of the config reads this topic")
-            return
-        if len(payload) > MAX_PAYLOAD:
-            reject("too_large", f"{len(payload)} bytes; the limit is {MAX_PAYLOAD}")
-            return
-        try:
-            samples = feed.format.read(payload, reject)
-        except PayloadError as exc:
-            reject(exc.code, str(exc), feed.device)
-            return
-        for device, signal, t_ns, value in samples:
-            place = feed.place or self._place(
-                device or feed.device or "", signal or feed.signal or "", reject
-            )
-            if place is not None:
-                monitor, row, column = place
-                monitor.add(row, column, arrived_ns if t_ns is None else t_ns, value)
-
-    def _feed(self, topic: str) -> _Feed | None:
-        found = read_topic(self._routes, topic)
-        if found is None:
-            return None
-        route, device, signal = found
-        place = None
-        if device is not None and signal is not None:
-            place = self._place(device, signal, _overlook)
-        if len(self._feeds) >= KNOWN_TOPICS:
-            self._feeds.clear()
-        feed = self._feeds[topic] = _Feed(route.format, device, signal, place)
-        return feed
-
-    def _place(
-        self, device: str, signal: str, reject: _RejectOf
-    ) -> tuple[Monitor, int, int] | None:
-        monitor = self._watch.get(device)
-        row = None if monitor is None else monitor.row(device)
-        if monitor is None or row is None:
-            reject("unknown_device", f"no model watches {device!r}", device)
-            return None
-        column = monitor.column(signal)
-        if column is None:
-            name = monitor.bundle.manifest.name
-            reject("unknown_signal", f"{name} has no signal {signal!r}", device)
-            return None
-        return monitor, row, column
-
-    def _refuse(self, refused: Refused) -> None:
-        self._rejects.add(
-            _OUTCOMES[refused.outcome],
-            device=refused.device,
-            detail=f"{refused.signal} at {iso(refused.t_ns)}: {_HINTS[refused.outcome]}",
-            times=refused.count,
-        )
 
     def _publish(self, windows: Iterable[Judged | Refused], now_ns: int) -> list[Publish]:
         out = []

@@ -30,6 +30,8 @@ from edge_kernels import (
 __all__ = ["Refused", "Timeline"]
 
 OPEN_CELLS = 1 << 24  # readings that may wait for late ones: 200 MB
+DAY_NS = 86_400 * 10**9
+YEAR_NS = 365 * DAY_NS
 BLOCK_SLOTS = 1 << 22  # that one block may span: closing them takes a good part of a second
 
 
@@ -100,6 +102,7 @@ class Timeline:
         self._waiting: list[tuple[Readings, bool] | _End] = []
         self._singles: list[tuple[int, int, int, float]] = []
         self._now_ns = EMPTY
+        self._suspected = np.zeros(size, np.bool_)  # of a wrong unit, and told
 
     def _how(self, watch: Watch) -> NDArray[np.uint8]:
         known = set(self._signals) | watch.signals.keys()
@@ -123,6 +126,20 @@ class Timeline:
         """How far each device's newest reading was ahead of its arrival."""
         seen = np.flatnonzero(self._grid.newest != EMPTY)
         return {self._devices[row]: int(self._grid.skew[row]) for row in seen}
+
+    def mistaken_units(self) -> Iterator[tuple[str, int, int]]:
+        """Devices whose times would be of today in a larger unit: each is told once.
+
+        Yields:
+            The device, its newest time in ns, and how many times as much would be right.
+        """
+        grid = self._grid
+        for row in np.flatnonzero((grid.skew < -YEAR_NS) & ~self._suspected).tolist():
+            t_ns, arrived_ns = int(grid.newest[row]), int(grid.arrived[row])
+            for factor in (10**3, 10**6, 10**9):
+                if abs(t_ns * factor - arrived_ns) < DAY_NS:
+                    self._suspected[row] = True
+                    yield self._devices[row], t_ns, factor
 
     def add(self, row: int, column: int, t_ns: int, value: float) -> None:
         """Take a reading; it counts from the next `place` on."""
@@ -151,7 +168,7 @@ class Timeline:
             columns: The signal of each channel, shape (S,).
             t_ns: Time of the first sample.
             step_ns: Between samples.
-            values: Finite, shape (n, S).
+            values: Shape (n, S); what is not finite is missing.
             uncertain: Whether they count against the coverage.
 
         Raises:
@@ -161,7 +178,12 @@ class Timeline:
         if not 0 < span < BLOCK_SLOTS * self._grid.period:
             raise PayloadError("bad_time", f"a block of {len(values)} samples in {span / 1e9:g} s")
         self._gather()
-        self._waiting.append((samples(row, columns, t_ns, step_ns, values), uncertain))
+        readings = samples(row, columns, t_ns, step_ns, values)
+        finite = np.isfinite(readings.value)
+        if not finite.all():
+            device, signal, times, value = readings
+            readings = Readings(device[finite], signal[finite], times[finite], value[finite])
+        self._waiting.append((readings, uncertain))
 
     def end(self, row: int, columns: Sequence[int]) -> None:
         """What the device has sent of these signals is held no longer: it is gone."""

@@ -1,11 +1,13 @@
 """Topics: what to subscribe to, and what a topic says of device and signal."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-from edge_anomaly.config import Input
-from edge_anomaly.formats import Format, JsonFormat
+from edge_anomaly.errors import ConfigError
+from edge_anomaly.formats import Format, format_name, format_of
+from edge_anomaly.inputs import AnyInput
 
 __all__ = ["Route", "device_topic", "read_topic", "routes", "subscriptions"]
 
@@ -13,17 +15,30 @@ __all__ = ["Route", "device_topic", "read_topic", "routes", "subscriptions"]
 class Route(NamedTuple):
     """One input of the config, ready for use."""
 
-    spec: Input
+    spec: AnyInput
     filter: str  # MQTT topic filter
     pattern: re.Pattern[str]
     format: Format
 
 
-def routes(inputs: list[Input]) -> list[Route]:
-    """The inputs in the config's order; the first that matches a topic has it."""
-    return [
-        Route(spec, _filter(spec.topic), _pattern(spec.topic), JsonFormat(spec)) for spec in inputs
-    ]
+def routes(inputs: Sequence[AnyInput]) -> list[Route]:
+    """The inputs in the config's order; the first that matches a topic has it.
+
+    Raises:
+        ConfigError: What reads a format is not installed; names the extra that brings it.
+    """
+    found = []
+    for index, spec in enumerate(inputs):
+        try:
+            reader = format_of(spec)
+        except ImportError as exc:
+            name = format_name(spec)
+            raise ConfigError(
+                f"needs {exc.name}: pip install 'edge-anomaly-agent[{name}]'",
+                ("inputs", index, "format"),
+            ) from exc
+        found.append(Route(spec, spec.filter, spec.pattern, reader))
+    return found
 
 
 def subscriptions(found: list[Route]) -> list[tuple[str, int]]:
@@ -47,22 +62,3 @@ def read_topic(found: list[Route], topic: str) -> tuple[Route, str | None, str |
 def device_topic(base: str, device: str, leaf: str) -> str:
     """A topic of ours about a device; characters that MQTT gives a meaning are escaped."""
     return f"{base}/device/{quote(device, safe=' ')}/{leaf}"
-
-
-def _filter(topic: str) -> str:
-    # MQTT 5, 4.7.1: a wildcard takes a whole level, so line-{device} is subscribed as +.
-    return "/".join("+" if "{" in level else level for level in topic.split("/"))
-
-
-def _pattern(topic: str) -> re.Pattern[str]:
-    parts = []
-    for part in re.split(r"(\{device\}|\{signal\}|\+|/#$|^#$)", topic):
-        if part in {"{device}", "{signal}"}:
-            parts.append(f"(?P<{part[1:-1]}>[^/]+)")
-        elif part == "+":
-            parts.append("[^/]*")
-        elif part in {"/#", "#"}:
-            parts.append("(?:/.*)?" if part == "/#" else ".*")
-        else:
-            parts.append(re.escape(part))
-    return re.compile("".join(parts), re.DOTALL)  # a level may hold a line break

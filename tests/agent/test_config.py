@@ -139,7 +139,7 @@ ERRORS = [
         "7: inputs[0].lateness: expected a duration of a year at most",
     ),
     (with_line(INPUT, INPUT + "    qos: 2\n"), "7: inputs[0].qos: Invalid enum value 2"),
-    (with_line(INPUT, INPUT + "    format: xml\n"), "7: inputs[0].format: Invalid enum value"),
+    (with_line(INPUT, INPUT + "    format: xml\n"), "7: inputs[0].format: Invalid value 'xml'"),
     (with_line("{path: t}", "{path: t, unit: m}"), "7: inputs[0].time.unit: Invalid enum"),
     (with_line("plant/", "$share/all/plant/"), "6: inputs[0]: a shared subscription would"),
     (with_line("plant/", "plant/c+/"), "6: inputs[0]: a wildcard must stand alone"),

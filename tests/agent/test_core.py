@@ -4,8 +4,9 @@ import msgspec
 import pytest
 from plants import SECOND, START, agent, config, feed, fresh_core, message, of
 
-from edge_anomaly.core import MAX_PAYLOAD, Core
+from edge_anomaly.core import Core
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.intake import MAX_PAYLOAD
 from edge_anomaly.values import Event, Message, Publish, Score, State
 
 BASE = "edge-agent/v1/north/gw"

@@ -5,21 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_anomaly.config import Input
 from edge_anomaly.errors import PayloadError
-from edge_anomaly.formats import JsonFormat, Sample
+from edge_anomaly.formats import Sample
+from edge_anomaly.formats.json import JsonFormat
+from edge_anomaly.inputs import JsonInput
+from edge_anomaly.values import Message
 
 FLOAT32_MAX = 3.4028234663852886e38
 CODES = {"bad_time", "empty", "missing", "not_finite", "unparsable", "wrong_type"}
 
 
-def spec(**options: Any) -> Input:
+def spec(**options: Any) -> JsonInput:
     """An input of the config; its topic names whatever no path does."""
     paths = "value" in options and options["value"] == "." and "signal" not in options
     topic = "x/{device}" if "device" not in options else "x"
     if not (paths or "signal" in options or options.pop("wide", False)):
         topic += "/{signal}"
-    return msgspec.convert({"topic": topic, **options}, Input, dec_hook=lambda t, v: t.read(v))
+    return msgspec.convert({"format": "json", "topic": topic, **options}, JsonInput)
 
 
 NARROW = spec()
@@ -28,14 +30,15 @@ WIDE = spec(value=".", device="id", time={"path": "t"})
 FULL = spec(value="v", device="dev.id", signal="name", time={"path": "dev.t", "unit": "ms"})
 
 
-def read(payload: bytes, how: Input = NARROW) -> tuple[list[Sample], list[tuple[str, str]]]:
+def read(payload: bytes, how: JsonInput = NARROW) -> tuple[list[Sample], list[tuple[str, str]]]:
     """Samples, and what was rejected on the way."""
     rejected: list[tuple[str, str]] = []
-    samples = JsonFormat(how).read(payload, lambda code, detail: rejected.append((code, detail)))
-    return samples, rejected
+    message = Message("x", payload)
+    items = JsonFormat(how).read(message, 0, lambda *why: rejected.append(why))
+    return [item for item in items if isinstance(item, Sample)], rejected
 
 
-def codes(payload: bytes, how: Input = NARROW) -> list[str]:
+def codes(payload: bytes, how: JsonInput = NARROW) -> list[str]:
     """Why nothing, or not all, of `payload` could be used."""
     try:
         return [code for code, _ in read(payload, how)[1]]
@@ -76,7 +79,9 @@ def codes(payload: bytes, how: Input = NARROW) -> list[str]:
     ],
     ids=range(11),
 )
-def test_golden_payloads(how: Input, payload: bytes, samples: list[tuple[Any, ...]] | None) -> None:
+def test_golden_payloads(
+    how: JsonInput, payload: bytes, samples: list[tuple[Any, ...]] | None
+) -> None:
     if samples is None:  # the whole payload is no object of signals
         assert codes(payload, how) == ["wrong_type"]
         return
@@ -84,7 +89,7 @@ def test_golden_payloads(how: Input, payload: bytes, samples: list[tuple[Any, ..
 
 
 def test_a_bare_number_is_a_payload() -> None:
-    how = msgspec.convert({"topic": "x/{device}/{signal}", "value": "."}, Input)
+    how = JsonInput(topic="x/{device}/{signal}", value=".")
     assert read(b"21.5", how) == ([Sample(None, None, None, 21.5)], [])
 
 
@@ -131,7 +136,7 @@ def test_a_bare_number_is_a_payload() -> None:
     ],
     ids=range(37),
 )
-def test_bad_input_has_a_code(how: Input, payload: bytes, code: str) -> None:
+def test_bad_input_has_a_code(how: JsonInput, payload: bytes, code: str) -> None:
     assert codes(payload, how) == [code]
     with pytest.raises(PayloadError):
         read(payload, how)
@@ -244,11 +249,11 @@ payloads = st.one_of(
 @given(
     payloads, st.sampled_from([NARROW, TIMED, WIDE, FULL, spec(time={"path": "t", "unit": "iso"})])
 )
-def test_any_bytes_are_finite_samples_or_told(payload: bytes, how: Input) -> None:
+def test_any_bytes_are_finite_samples_or_told(payload: bytes, how: JsonInput) -> None:
     rejected: list[tuple[str, str]] = []
     samples: list[Sample] = []
     try:
-        samples = JsonFormat(how).read(payload, lambda code, what: rejected.append((code, what)))
+        samples, rejected = read(payload, how)
     except PayloadError as exc:
         rejected.append((exc.code, str(exc)))
     assert {code for code, _ in rejected} <= CODES

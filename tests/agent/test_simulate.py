@@ -12,9 +12,10 @@ from peers import peer
 
 from edge_anomaly import simulate
 from edge_anomaly.adapters.broker import EmbeddedBroker
-from edge_anomaly.config import Input, Time
 from edge_anomaly.errors import BrokerError
-from edge_anomaly.formats import JsonFormat
+from edge_anomaly.formats import Sample
+from edge_anomaly.formats.json import JsonFormat
+from edge_anomaly.inputs import JsonInput, Time
 from edge_anomaly.plants import (
     COMPRESSORS,
     PERIOD_S,
@@ -28,7 +29,7 @@ from edge_anomaly.plants import (
 )
 from edge_anomaly.simulate import Feed, Label, Pace, drive
 from edge_anomaly.topics import read_topic, routes
-from edge_anomaly.values import Publish
+from edge_anomaly.values import Message, Publish
 
 LEAK = Fault.of(Kind.PRIMARY_SEAL_LEAK, "c-2", (3, 6), size=2.0)
 
@@ -74,16 +75,19 @@ def test_sends_each_signal_of_each_machine_once_a_slot_with_the_plants_time() ->
 
 @given(st.integers(0, 2**32))
 def test_the_agents_own_decoder_reads_back_the_plants_values(seed: int) -> None:
-    spec = Input(topic="plant/{device}/{signal}", value="v", time=Time(path="t"))
+    spec = JsonInput(topic="plant/{device}/{signal}", value="v", time=Time(path="t"))
     decode = JsonFormat(spec)
     _, values = Compressors(seed).step(1)
-    for topic, payload, *_ in readings(Feed(COMPRESSORS, seed).slot()):
-        found = read_topic(routes([spec]), topic)
+    for message in readings(Feed(COMPRESSORS, seed).slot()):
+        found = read_topic(routes([spec]), message.topic)
         assert found is not None
         _, device, signal = found
         assert device is not None
         assert signal is not None
-        [sample] = decode.read(payload, lambda code, detail: pytest.fail(f"{code}: {detail}"))
+        [sample] = decode.read(
+            Message(*message[:2]), 0, lambda code, what: pytest.fail(f"{code}: {what}")
+        )
+        assert isinstance(sample, Sample)
         expected = values[0, Compressors.devices.index(device), list(SIGNALS).index(signal)]
         assert sample.value == pytest.approx(expected, rel=1e-5)
         assert sample.t_ns == int(START_S) * 10**9

@@ -1,12 +1,14 @@
 import pytest
 
-from edge_anomaly.config import Input
+from edge_anomaly.inputs import AnyInput, JsonInput
 from edge_anomaly.topics import device_topic, read_topic, routes, subscriptions
 
 
 def found(topic: str, *filters: str) -> tuple[int, str | None, str | None] | None:
     """Which of the inputs has `topic`, with device and signal."""
-    inputs = [Input(topic=text, device=None if "{device}" in text else "id") for text in filters]
+    inputs: list[AnyInput] = [
+        JsonInput(topic=text, device=None if "{device}" in text else "id") for text in filters
+    ]
     match = read_topic(routes(inputs), topic)
     return match and (inputs.index(match[0].spec), match[1], match[2])
 
@@ -65,9 +67,9 @@ def test_the_first_input_that_matches_has_the_topic() -> None:
 
 def test_each_filter_is_subscribed_to_once_at_its_highest_qos() -> None:
     inputs = [
-        Input(topic="plant/{device}/{signal}", qos=0),
-        Input(topic="plant/line-{device}/{signal}"),
-        Input(topic="wide/#", device="id", qos=0),
+        JsonInput(topic="plant/{device}/{signal}", qos=0),
+        JsonInput(topic="plant/line-{device}/{signal}"),
+        JsonInput(topic="wide/#", device="id", qos=0),
     ]
     assert subscriptions(routes(inputs)) == [("plant/+/+", 1), ("wide/#", 0)]
 
