@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-from google.protobuf.message import (  # type: ignore[import-untyped] # protobuf ships no types
+from google.protobuf.message import (
     DecodeError,
 )
 from numpy.typing import NDArray
