@@ -5,16 +5,14 @@ Dense C; windows of 30 slots. A device picks its scaler and its head; it is neit
 feature nor a target, so that the encoder learns what the devices have in common.
 """
 
-import logging
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from edge_export.progress import training_bar
 from edge_export.recordings import Windows
+from edge_export.training import Course, fit
 
 __all__ = [
     "Config",
@@ -22,11 +20,10 @@ __all__ = [
     "Head",
     "LstmAe",
     "Scaler",
+    "course_of",
     "held_out_loss",
     "train",
 ]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -137,49 +134,47 @@ class LstmAe(nn.Module):
 
 
 def train(
-    model: LstmAe, fit: Windows, held: Windows, trainable: Iterable[nn.Parameter] | None = None
+    model: LstmAe,
+    fit_windows: Windows,
+    held: Windows,
+    trainable: Iterable[nn.Parameter] | None = None,
+    course: Course | None = None,
 ) -> list[float]:
     """Train in place and leave the weights of the best epoch; return the held-out losses.
 
     Args:
         model: Its config says how.
-        fit: Windows to learn from.
+        fit_windows: Windows to learn from.
         held: Later windows that only decide when to stop.
         trainable: All parameters by default; the others stay as they are, bit for bit.
+        course: Where and from what to go on; the config's own by default.
     """
-    config = model.config
-    torch.set_num_threads(config.threads)
-    parameters = list(model.parameters() if trainable is None else trainable)
-    optimiser = torch.optim.Adam(parameters, lr=config.learning_rate)
-    steps = config.epochs * math.ceil(len(fit) / config.batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    order = torch.Generator().manual_seed(config.seed)
-    window, device = torch.from_numpy(fit.window), torch.from_numpy(fit.device)
-    best, losses = [p.detach().clone() for p in parameters], [held_out_loss(model, held)]
-    with training_bar() as bar:
-        task = bar.add_task("train", total=steps, loss=losses[0])
-        for epoch in range(1, config.epochs + 1):
-            for rows in torch.split(torch.randperm(len(fit), generator=order), config.batch):
-                optimiser.zero_grad()
-                loss = model.loss(window[rows], device[rows])
-                loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
-                nn.utils.clip_grad_norm_(parameters, 1.0)  # one odd window is not a cliff
-                optimiser.step()
-                schedule.step()
-                bar.advance(task)
-            losses.append(held_out_loss(model, held))
-            bar.update(task, loss=losses[-1])
-            # On a terminal the bar says it.
-            level = logging.INFO if bar.disable else logging.DEBUG
-            log.log(level, "epoch %d/%d: held-out loss %.3g", epoch, config.epochs, losses[-1])
-            if losses[-1] < min(losses[:-1]):
-                best = [p.detach().clone() for p in parameters]
-            elif losses.index(min(losses)) <= epoch - config.patience:
-                break
-    with torch.no_grad():
-        for parameter, value in zip(parameters, best, strict=True):
-            parameter.copy_(value)
+    course = course or course_of(model.config)
+    model.to(course.device)
+    window = torch.from_numpy(fit_windows.window).to(course.device)
+    device = torch.from_numpy(fit_windows.device).to(course.device)
+    losses = fit(
+        model,
+        len(fit_windows),
+        lambda rows, _: model.loss(window[rows], device[rows]),
+        lambda: held_out_loss(model, held),
+        course,
+        trainable,
+    )
+    model.cpu()
     return losses
+
+
+def course_of(config: Config) -> Course:
+    """How the config wants it trained."""
+    return Course(
+        config.epochs,
+        config.batch,
+        config.learning_rate,
+        config.patience,
+        config.seed,
+        threads=config.threads,
+    )
 
 
 @torch.no_grad()
@@ -188,6 +183,7 @@ def held_out_loss(model: LstmAe, held: Windows, batch: int = 1024) -> float:
     total = 0.0
     for start in range(0, len(held), batch):
         rows = slice(start, start + batch)
-        window, device = torch.from_numpy(held.window[rows]), torch.from_numpy(held.device[rows])
+        window = torch.from_numpy(held.window[rows]).to(model.scaler.centre.device)
+        device = torch.from_numpy(held.device[rows]).to(model.scaler.centre.device)
         total += float(model.loss(window, device)) * len(device)
     return total / max(1, len(held))
