@@ -1,0 +1,291 @@
+"""`gevae` as a family: presets, training in two steps, and from the model to its graphs."""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edge_anomaly.bundle import ONNX, TORCHSCRIPT, Branch, Stage
+from edge_export.calibrate import default_recipe
+from edge_export.exporting import to_onnx, to_torchscript
+from edge_export.families.gevae import Config, Gevae, Scaler, divergence
+from edge_export.families.gevae_dense import Ahead, Encode, Named, NamedAhead, densified
+from edge_export.family import Family, Grown, Material, Trained, UselessModelError
+from edge_export.recordings import Windows
+from edge_export.rules import DRIFT, Rule
+from edge_export.split import Split
+from edge_export.training import Course, fit
+from edge_export.verify import TorchGraph
+
+__all__ = ["FAMILIES", "PRESETS", "grow", "joined", "new_model", "train", "vitality"]
+
+log = logging.getLogger(__name__)
+
+PRESETS = {
+    "default": Config(),
+    # As published: the literal decoder, and the raw error of the whole predicted window. It
+    # reconstructs worse than each signal's mean, which is no reason to refuse it here.
+    "paper": Config(embedded=False, whole=True, epochs=8, most_unexplained=float("inf")),
+    "gru": Config(node_encoder="gru"),
+    "small": Config(node=16, head=16, latent=16, predictor=32),  # for few signals
+}
+ACTIVE = 0.01  # variance of its mean above which a latent is in use (Burda et al., ICLR 2016)
+CHUNK = 1024  # windows through the model at once where nothing is learnt
+SAMPLED = 8192  # windows that reconstruction is judged by, at most
+
+
+def joined(parts: Split, correlation: float) -> Tensor:
+    """Source and target of every pair of signals that move together, (2, E), both ways.
+
+    Pearson's correlation of the training time, averaged over devices; a signal that stood still
+    is correlated with none.
+    """
+    total = np.zeros((len(parts.signals),) * 2)
+    for d in range(len(parts.devices)):
+        last = parts.fit.window[parts.fit.device == d, -1].astype(np.float64)
+        off = last - last.mean(axis=0)
+        spread = np.sqrt((off**2).sum(axis=0))
+        unit = np.divide(off, spread, np.zeros_like(off), where=spread > 1e-9 * np.abs(last).max())
+        total += unit.T @ unit
+    close = np.abs(total / len(parts.devices)) >= correlation
+    np.fill_diagonal(close, val=False)
+    return torch.from_numpy(np.stack(np.nonzero(close)).astype(np.int64))
+
+
+def new_model(parts: Split, config: Config) -> Gevae:
+    """An untrained model with the scalers and the graph of `parts`, the same for the same seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        scaler = Scaler(torch.from_numpy(parts.centre), torch.from_numpy(parts.scale), config.clip)
+        usual = torch.stack([_scaled_mean(parts, scaler, d) for d in range(len(parts.devices))])
+        return Gevae(scaler, joined(parts, config.correlation), usual, config)
+
+
+def _scaled_mean(parts: Split, scaler: Scaler, d: int) -> Tensor:
+    last = torch.from_numpy(parts.fit.window[parts.fit.device == d, -1:])
+    usual: Tensor = scaler(last, torch.full((len(last),), d)).mean(dim=(0, 1))
+    return usual
+
+
+def train(model: Gevae, parts: Split, course: Course, then: Course) -> list[float]:
+    """Train the autoencoder, then the predictor on its latents; the held-out losses of the first.
+
+    Args:
+        model: Trained in place.
+        parts: What to learn from and what decides when to stop.
+        course: Of the autoencoder.
+        then: Of the predictor.
+    """
+    config = model.config
+    model.to(course.device)
+    some = parts.fit[:: config.every]
+    window, device = (torch.from_numpy(x).to(course.device) for x in (some.window, some.device))
+
+    def loss(rows: Tensor, progress: Tensor) -> Tensor:
+        # Of this step alone, so that a run that is gone on with draws the same.
+        drawn = torch.Generator().manual_seed(config.seed + round(float(progress) * 2**40))
+        noise = torch.randn((len(rows), config.latent), generator=drawn).to(course.device)
+        return model.loss(window[rows], device[rows], noise)
+
+    learnt = [p for name, p in model.named_parameters() if not name.startswith("predictor.")]
+    learnt = [p for p in learnt if p.requires_grad]
+    judged = parts.held[:: config.every]
+    losses = fit(model, len(some), loss, lambda: _held_loss(model, judged), course, learnt)
+    before, after = (latents(model, windows) for windows in (parts.fit, parts.held))
+    _train_predictor(model, parts, before, after, then)
+    model.cpu()
+    return losses
+
+
+@torch.no_grad()
+def latents(model: Gevae, windows: Windows) -> Tensor:
+    """Mean latents of N windows, (N, latent), on the CPU."""
+    where = model.scaler.centre.device
+    found = []
+    for window, device in _chunks(windows):
+        mean, _ = model.encoder(model.scaler(window.to(where), device.to(where)))
+        found.append(mean.cpu())
+    return torch.cat(found)
+
+
+def _train_predictor(
+    model: Gevae, parts: Split, before: Tensor, after: Tensor, course: Course
+) -> None:
+    length = model.config.latents
+    learn, judge = (_runs(windows, length) for windows in (parts.fit, parts.held))
+    if not len(learn) or not len(judge):
+        log.info("no %d windows in a row: the last latent stands for the next", length + 1)
+        return
+    before, after = before.to(course.device), after.to(course.device)
+    size = before.var(dim=0).clamp_min(1e-6)
+
+    def error(latent: Tensor, rows: Tensor) -> Tensor:
+        told = model.predictor(latent[rows[:, :-1]])
+        missed: Tensor = (told - latent[rows[:, -1]]) ** 2 / size
+        return missed.mean()
+
+    @torch.no_grad()
+    def held_out() -> float:
+        return float(error(after, judge))
+
+    fit(
+        model.predictor,
+        len(learn),
+        lambda rows, _: error(before, learn[rows]),
+        held_out,
+        course,
+    )
+
+
+def _runs(windows: Windows, length: int) -> Tensor:
+    """Rows of every `length` + 1 windows of a device that follow each other, (n, length + 1)."""
+    step = int(np.diff(windows.slot).clip(min=1).min(initial=1 << 62))
+    follows = (np.diff(windows.slot) == step) & (np.diff(windows.device) == 0)
+    broken = np.concatenate([[0], np.cumsum(~follows)])
+    first = np.arange(max(0, len(windows) - length))
+    first = first[broken[first] == broken[first + length]]
+    return torch.from_numpy(first[:, np.newaxis] + np.arange(length + 1))
+
+
+@torch.no_grad()
+def _held_loss(model: Gevae, held: Windows) -> float:
+    """Mean loss from the mean latent; 0 windows have no loss."""
+    where, total = model.scaler.centre.device, 0.0
+    for window, device in _chunks(held):
+        total += float(model.loss(window.to(where), device.to(where), None)) * len(device)
+    return total / max(1, len(held))
+
+
+def _chunks(windows: Windows) -> Iterator[tuple[Tensor, Tensor]]:
+    for start in range(0, len(windows), CHUNK):
+        some = windows[start : start + CHUNK]
+        yield torch.from_numpy(some.window), torch.from_numpy(some.device)
+
+
+@torch.no_grad()
+def vitality(model: Gevae, seen: Windows) -> dict[str, float]:
+    """Whether the latents say anything, which detection figures do not show.
+
+    Returns:
+        `reconstruction_unexplained`: share of the variance about each signal's mean that the
+        reconstruction misses, mean over devices (1: no better than those means);
+        `active_latents`; `kl_nats`.
+    """
+    some = seen[:: 1 + len(seen) // SAMPLED]
+    errors, means, nats = [], [], []
+    for window, device in _chunks(some):
+        scaled = model.scaler(window, device)
+        mean, log_variance = model.encoder(scaled)
+        missed = (model.decoder(mean, device) - scaled) ** 2
+        errors.append(missed.mean(dim=(1, 2)).double().numpy())
+        means.append(mean)
+        nats.append(divergence(mean, log_variance).sum(dim=1))
+    missed_by, shares = np.concatenate(errors), []
+    for d in np.unique(some.device):
+        mine = some.device == d
+        scaled = model.scaler(
+            torch.from_numpy(some.window[mine]), torch.from_numpy(some.device[mine])
+        )
+        spread = float(scaled.var(dim=(0, 1), correction=0).mean())
+        shares.append(float(missed_by[mine].mean()) / max(1e-12, spread))
+    return {
+        "reconstruction_unexplained": float(np.mean(shares)),
+        "active_latents": float((torch.cat(means).var(dim=0) > ACTIVE).sum()),
+        "kl_nats": float(torch.cat(nats).mean()),
+    }
+
+
+def grow(model: Gevae, branch: Branch, *, torchscript: bool) -> Grown:
+    """A trained model as its two graphs."""
+    dense, config = densified(model).eval(), model.config
+    eager = model.eval()
+    nodes = model.scaler.centre.shape[1]
+    example = {
+        "window": torch.zeros(3, config.window, nodes),
+        "device": torch.zeros(3, dtype=torch.int64),
+        "state": torch.zeros(3, config.latents, config.latent),
+    }
+    told = {name: example[name] for name in ("state", "device")}
+    graphs = {ONNX: to_onnx(Encode(dense), example, ["observed", "new_state"])}
+    ahead = {ONNX: to_onnx(Ahead(dense), told, ["expected"])}
+    if torchscript:
+        graphs[TORCHSCRIPT] = to_torchscript(Named(Encode(dense)))
+        ahead[TORCHSCRIPT] = to_torchscript(NamedAhead(Ahead(dense)))
+    return Grown(
+        branch,
+        graphs,
+        TorchGraph(Encode(eager), list(example), ("observed", "new_state")),
+        ahead,
+        TorchGraph(Ahead(eager), list(told), ("expected",)),
+    )
+
+
+def _train(material: Material, config: Config) -> Trained:
+    parts = material.parts
+    model = new_model(parts, config)
+    course = Course(
+        config.epochs,
+        config.batch,
+        config.learning_rate,
+        config.patience,
+        config.seed,
+        threads=config.threads,
+    )
+    then = Course(config.predictor_epochs, 256, 1e-3, config.patience, config.seed)
+    losses = train(
+        model,
+        parts,
+        material.course(course, "autoencoder"),
+        material.course(then, "predictor"),
+    )
+    found = vitality(model, parts.fit)
+    log.info(
+        "reconstruction misses %.2f of the variance; %d of %d latents are in use, %.1f nats",
+        found["reconstruction_unexplained"],
+        found["active_latents"],
+        config.latent,
+        found["kl_nats"],
+    )
+    if found["active_latents"] < config.fewest_active:
+        raise UselessModelError(
+            f"gevae: {found['active_latents']:g} latents are in use, at least "
+            f"{config.fewest_active} are asked for: train longer, or lower beta ({config.beta:g})"
+        )
+    if not found["reconstruction_unexplained"] <= config.most_unexplained:
+        raise UselessModelError(
+            f"gevae: the reconstruction misses {found['reconstruction_unexplained']:.2f} of the "
+            f"variance, at most {config.most_unexplained:g} is allowed: train longer"
+        )
+    branch = Branch(
+        name="main",
+        window=config.window,
+        hop=material.slicing.hop,
+        heads=True,
+        state=[config.latents, config.latent],
+    )
+    edges = float(model.encoder.first.edges.shape[1])
+    return Trained(
+        branches=[grow(model, branch, torchscript=material.torchscript)],
+        recipe=_recipe(material, config),
+        metrics={
+            "epochs": float(len(losses) - 1),
+            "held_out_loss": min(losses),
+            "edges": edges,
+            **found,
+        },
+    )
+
+
+def _recipe(material: Material, config: Config) -> list[Stage]:
+    if config.whole:
+        return [
+            Stage(stage="residual", span="whole"),
+            Stage(stage="reduce", how="mean-square", pool=True),
+        ]
+    return default_recipe(len(material.parts.signals), minutes=material.smooth_minutes)
+
+
+# Levels of servers drift: a fixed quantile alarmed on 7 to 20 % of their later time.
+FAMILIES = [Family("gevae", PRESETS, _train, rule=Rule(DRIFT))]

@@ -1,0 +1,206 @@
+"""The graph autoencoder: dense attention, cached latents, what it knows of its nodes, its gates."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from edge_anomaly.bundle import Branch
+from edge_anomaly.errors import ConfigError
+from edge_export.families import find
+from edge_export.families.gevae import Config, Gat, Gevae
+from edge_export.families.gevae_bundle import PRESETS, grow, joined, new_model, vitality
+from edge_export.families.gevae_dense import Ahead, DenseGat, Encode, densified
+from edge_export.family import UselessModelError
+from edge_export.recordings import Recording, Slicing, Windows
+from edge_export.split import Split, split
+from edge_export.train import Plan, train_bundle
+from edge_export.verify import load
+
+MINUTE = 60 * 10**9
+TINY = Config(window=16, node=8, heads=2, head=6, latent=5, latents=4, predictor=7, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def parts(recordings: list[Recording]) -> Split:
+    return split(recordings, Slicing(TINY.window, MINUTE), held_out=0.2)
+
+
+def windows(parts: Split, count: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
+    rows = np.linspace(0, len(parts.held) - 1, count).astype(int)
+    some = parts.held[rows]
+    return torch.from_numpy(some.window), torch.from_numpy(some.device)
+
+
+EDGES = {
+    "symmetric": [[0, 1, 1, 2], [1, 0, 2, 1]],
+    "directed": [[0, 1, 3, 2], [1, 2, 0, 3]],
+    "with an isolated node": [[0, 1], [1, 0]],
+    "without an edge": [[], []],
+}
+
+
+@pytest.mark.parametrize("edges", EDGES.values(), ids=EDGES)
+@pytest.mark.parametrize("concat", [True, False], ids=["side by side", "averaged"])
+def test_dense_attention_is_that_of_pytorch_geometric(edges: list[list[int]], concat: bool) -> None:  # noqa: FBT001 - a parameter
+    torch.manual_seed(0)
+    gat = Gat(3, TINY, torch.tensor(edges, dtype=torch.int64), concat=concat)
+    torch.nn.init.normal_(gat.conv.bias)
+    nodes = torch.randn(5, 4, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(DenseGat(gat, 4)(nodes), gat(nodes), atol=2e-6, rtol=1e-5)
+
+
+def seen(values: NDArray[np.float32]) -> Split:
+    n, c = values.shape
+    some = Windows(
+        values[:, np.newaxis], np.zeros(n, np.int64), np.arange(n), np.ones(n, np.float32)
+    )
+    row = np.zeros((1, c), np.float32)
+    names = tuple(f"s{i}" for i in range(c))
+    return Split(("d",), names, some, some[:0], row, row + 1, row)
+
+
+def test_signals_that_move_together_are_joined_and_one_that_stands_still_is_not() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=500)
+    values = np.stack([x, -x + 0.1 * rng.normal(size=500), rng.normal(size=500), x * 0 + 7e4], 1)
+    edges = joined(seen(values.astype(np.float32)), 0.8)
+    assert sorted(map(tuple, edges.T.tolist())) == [(0, 1), (1, 0)]
+
+
+def test_a_plant_of_signals_that_stand_still_has_finite_answers() -> None:
+    still = seen(np.full((40, 3), 5.0, np.float32))
+    wide = replace(still.fit, window=np.repeat(still.fit.window, TINY.window, axis=1))
+    model = new_model(replace(still, fit=wide), TINY)
+    window, device = torch.from_numpy(wide.window[:2]), torch.zeros(2, dtype=torch.int64)
+    assert torch.isfinite(model.loss(window, device, None))
+
+
+def literal(parts: Split) -> Gevae:
+    model = new_model(parts, replace(TINY, embedded=False, whole=True, correlation=2.0))
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def test_the_literal_decoder_gives_all_isolated_nodes_one_window_and_the_default_does_not(
+    parts: Split,
+) -> None:
+    latent, device = torch.randn(3, TINY.latent), torch.zeros(3, dtype=torch.int64)
+    with torch.no_grad():
+        one = literal(parts).decoder(latent, device)
+        own = new_model(parts, TINY).decoder(latent, device)
+    torch.testing.assert_close(one[..., :1].expand_as(one), one)  # summed in another order
+    assert (own.std(dim=2) > 0).all()
+
+
+def test_the_default_begins_at_each_signals_mean(parts: Split) -> None:
+    model = new_model(parts, TINY)
+    last = parts.fit.window[parts.fit.device == 1, -1]
+    want = ((last - parts.centre[1]) / parts.scale[1]).mean(axis=0)
+    np.testing.assert_allclose(model.decoder.bias.detach()[1].numpy(), want, atol=1e-4)
+
+
+@pytest.mark.parametrize("encoder", ["conv", "gru"])
+def test_the_graphs_answer_as_the_model_does(parts: Split, encoder: str) -> None:
+    config = replace(TINY, node_encoder=encoder)
+    model = new_model(parts, config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    state = [config.latents, config.latent]
+    branch = Branch(name="main", window=config.window, heads=True, state=state)
+    grown = grow(model, branch, torchscript=True)
+    window, device = windows(parts)
+    feed = {
+        "window": window.numpy(),
+        "device": device.numpy(),
+        "state": np.full((7, *state), np.nan, np.float32),
+    }
+    assert grown.reference is not None
+    assert grown.ahead_reference is not None
+    want = grown.reference.run(feed)
+    told = grown.ahead_reference.run(feed | {"state": want["new_state"]})["expected"]
+    for runtime, content in grown.graphs.items():
+        got = load(runtime, content).run(feed)
+        for name, value in want.items():
+            np.testing.assert_allclose(got[name], value, atol=1e-5)
+        after = load(runtime, grown.ahead[runtime]).run(feed | {"state": want["new_state"]})
+        np.testing.assert_allclose(after["expected"], told, atol=1e-5)
+
+
+def test_cached_latents_equal_encoding_every_window_again(parts: Split) -> None:
+    model = densified(new_model(parts, TINY)).eval()
+    rows = np.flatnonzero(parts.held.device == 0)[: TINY.latents + 3]
+    run = parts.held[rows]
+    encode, ahead = Encode(model), Ahead(model)
+    state = torch.full((1, TINY.latents, TINY.latent), torch.nan)
+    device = torch.zeros(1, dtype=torch.int64)
+    with torch.no_grad():
+        for i in range(len(run)):
+            _, state = encode(torch.from_numpy(run.window[i : i + 1]), device, state)
+        whole = model.encoder(model.scaler(torch.from_numpy(run.window), device.expand(len(run))))
+        torch.testing.assert_close(state[0], whole[0][-TINY.latents :])
+        last_step = model.decoder(model.predictor(state), device)[:, -1:]
+        torch.testing.assert_close(ahead(state, device)[0], last_step)
+
+
+def test_the_first_latent_stands_for_those_before_it_and_nothing_leaves_no_hole(
+    parts: Split,
+) -> None:
+    encode = Encode(densified(new_model(parts, TINY)).eval())
+    window, device = windows(parts, 2)
+    with torch.no_grad():
+        none = torch.full((2, TINY.latents, TINY.latent), torch.nan)
+        _, state = encode(window, device, none)
+        assert torch.equal(state[:, :1].expand_as(state), state)
+        _, state = encode(torch.full_like(window, torch.nan), device, state)
+        assert torch.isfinite(state).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"beta": 100.0, "epochs": 3, "learning_rate": 0.05}, "0 latents are in use"),
+        (
+            {"most_unexplained": 1e-6, "fewest_active": 0},
+            "misses .* of the variance, at most 1e-06",
+        ),
+    ],
+    ids=["collapsed", "explains nothing"],
+)
+def test_a_useless_model_is_refused_and_nothing_is_written(
+    tmp_path: Path, recordings: list[Recording], change: dict[str, float], complaint: str
+) -> None:
+    config = replace(TINY, **change)  # type: ignore[arg-type] # settings by name
+    with pytest.raises(UselessModelError, match=complaint):
+        train_bundle("gevae", recordings, config, tmp_path / "out", Plan(name="no"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_vitality_tells_a_model_that_says_nothing(parts: Split) -> None:
+    model = new_model(parts, TINY)
+    torch.nn.init.zeros_(model.encoder.mean.weight)
+    found = vitality(model, parts.fit)
+    assert found["active_latents"] == 0
+    assert found["reconstruction_unexplained"] > 0.5
+
+
+def test_presets_name_the_published_recipe() -> None:
+    assert set(PRESETS) >= {"default", "paper"}
+    paper = PRESETS["paper"]
+    assert (paper.window, paper.latent, paper.latents, paper.correlation) == (48, 32, 12, 0.8)
+    assert not paper.embedded
+    assert paper.whole
+    assert find("gevae").presets == PRESETS
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ConfigError, match="no 'cnn'; there are conv, gru"):
+        Config(node_encoder="cnn")
+    with pytest.raises(ConfigError, match="need 13 slots at least"):
+        Config(window=12)
