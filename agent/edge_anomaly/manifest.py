@@ -110,7 +110,9 @@ class Branch(
     hop: Count = 1  # slots, the same for all branches
     graphs: dict[str, str] = {}  # file by runtime
     heads: bool = False  # the graph also takes `device`
-    state: list[Count] | None = None  # shape of what the graph takes and returns a device
+    state: list[Count] | None = (
+        None  # shape of what the graph takes as `state` and gives as `new_state`, a device
+    )
     ahead: dict[str, str] = {}  # graphs that tell from `state` what to expect next
     recipe: list[Stage] = []
 

@@ -33,7 +33,7 @@ class Graph(Protocol):
         """Answers by name.
 
         `observed` and `expected`, both (B, S, C) in scaled units for the span S that the score
-        needs, and `state` where it takes one.
+        needs, and `new_state` where it takes a `state`.
 
         Args:
             feed: At least what `inputs` names.

@@ -12,7 +12,7 @@ from edge_anomaly.ports import Graph, Model
 from edge_anomaly.scoring import Answering, Batch, before, clock
 from edge_export.recordings import Windows
 
-__all__ = ["Draft", "answers", "feed", "in_turns", "unexplained"]
+__all__ = ["Draft", "answers", "feed", "in_turns", "unexplained", "with_state"]
 
 BATCH = 512
 Floats = NDArray[np.float32]
@@ -103,11 +103,19 @@ def feed(
         state = np.full((len(windows), *branch.state), np.nan, np.float32)
         lived = [state]
         for _ in range(3):
-            state = graph.run(found | {"state": state})["state"]
+            state = graph.run(found | {"state": state})["new_state"]
             lived.append(state)
         which = np.arange(len(windows)) % len(lived)
         found["state"] = np.stack(lived)[which, np.arange(len(windows))]
     return found
+
+
+def with_state(fed: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The rows of `feed` that a graph running ahead may be given: those that have a state."""
+    if "state" not in fed:
+        return dict(fed)
+    begun = ~np.isnan(fed["state"]).reshape(len(fed["state"]), -1).any(axis=1)
+    return {name: value[begun] for name, value in fed.items()}
 
 
 def unexplained(batch: Batch) -> float:

@@ -5,8 +5,9 @@ A family says how its graphs come about and which recipe its scores need; everyt
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from edge_anomaly.scoring import clock
 from edge_export.recordings import Recording, Slicing, Windows
 from edge_export.rules import Rule
 from edge_export.split import Split
+
+if TYPE_CHECKING:  # loads torch, which linear families do without
+    from edge_export.training import Course
 
 __all__ = ["Family", "Grown", "Material", "Settings", "Trained", "UselessModelError"]
 
@@ -64,11 +68,18 @@ class Material:
     smooth_minutes: float = 12.0  # time constant of the score's averages
     torchscript: bool = False  # make TorchScript files too
     device: str = "cpu"  # where to train: cpu or cuda
+    checkpoint: Path | None = None  # to go on from; written after every epoch
+    purpose: str = ""  # what a checkpoint must have been made for
 
     @property
     def step_ns(self) -> int:
         """Time from window to window."""
         return self.slicing.period_ns * self.slicing.hop
+
+    def course(self, wanted: "Course", part: str = "model") -> "Course":
+        """How a family's config wants `part` trained, here and from where it was left."""
+        path = self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{part}.pt")
+        return replace(wanted, device=self.device, checkpoint=path, purpose=self.purpose)
 
     def clock(self, windows: Windows) -> NDArray[np.float32]:
         """The input `clock` of these windows, (N, W, 4)."""

@@ -9,6 +9,7 @@ import msgspec
 import yaml
 
 from edge_anomaly.errors import ConfigError
+from edge_export.families.ensemble import Mixed
 from edge_export.family import Family
 
 __all__ = ["settings"]
@@ -52,6 +53,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _changed(family: Family, config: Any, values: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - as above
+    if isinstance(config, Mixed):
+        return _of_members(family, config, values, where)
     names = [field.name for field in dataclasses.fields(config)]
     for key in values:
         if key not in names:
@@ -62,3 +65,21 @@ def _changed(family: Family, config: Any, values: Mapping[str, Any], where: str)
         return msgspec.convert(whole, type(config))
     except (msgspec.ValidationError, ValueError) as exc:
         raise ConfigError(f"{where}: {exc}") from exc
+
+
+def _of_members(family: Family, config: Mixed, values: Mapping[str, Any], where: str) -> Mixed:
+    """Settings of an ensemble: `member.key`, `how`, `votes`, or a key of all that have it."""
+    own = {key: value for key, value in values.items() if key in {"how", "votes"}}
+    members = dict(config.members)
+    for key, value in values.items():
+        if key in own:
+            continue
+        member, dot, name = key.partition(".")
+        chosen = [member] if dot else [m for m, c in members.items() if hasattr(c, key)]
+        if not chosen or not set(chosen) <= members.keys():
+            every = (f"{m}.{f.name}" for m, c in members.items() for f in dataclasses.fields(c))
+            known = ", ".join(("how", "votes", *every))
+            raise ConfigError(f"{where}: {family.name} has no setting {key!r}; there are {known}")
+        for one in chosen:
+            members[one] = _changed(family, members[one], {name if dot else key: value}, where)
+    return dataclasses.replace(config, members=members, **own)

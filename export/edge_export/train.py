@@ -26,14 +26,14 @@ from edge_anomaly.bundle import (
 )
 from edge_anomaly.ports import Graph, Model
 from edge_anomaly.scoring import Batch, Scorer
-from edge_export.answers import Draft, answers, feed, unexplained
+from edge_export.answers import Draft, answers, feed, unexplained, with_state
 from edge_export.calibrate import Rule, calibrate
 from edge_export.families import find
 from edge_export.family import Family, Grown, Material, Trained
 from edge_export.package import check_place, choose_golden, pack, record_golden, write_bundle
 from edge_export.provenance import provenance
 from edge_export.quantise import LARGEST_DRIFT, drift
-from edge_export.recordings import Recording, Slicing, Windows, period_of
+from edge_export.recordings import Recording, Slicing, Windows, digest, period_of
 from edge_export.references import healthy_reference
 from edge_export.split import Split, split
 from edge_export.verify import load, verify
@@ -55,12 +55,13 @@ class Plan:
     hop: int | None = None  # slots from window to window on the gateway; None: the family's own
     min_coverage: float = 0.8  # windows below it are not scored
     smooth_minutes: float = 12.0  # time constant of the score's averages
-    rule: Rule = field(default_factory=Rule)
+    rule: Rule | None = None  # how thresholds come about; None: as the family has it
     units: Mapping[str, str] = field(default_factory=dict)  # of the signals, for people
     utc_offset_minutes: int = 0  # local time minus UTC, for what goes by the hour
     torchscript: bool = True  # also for gateways that run torch, where the family can
     float32: bool = True  # False: leave the graph of float32 out where there is one of 8 bits
     device: str = "cpu"  # where to train: cpu or cuda
+    resumable: bool = False  # keep a checkpoint beside the bundle, and go on from it
     command: str = ""  # that made it, for provenance
 
 
@@ -95,7 +96,8 @@ def train_bundle(
     hop = own if plan.hop is None else plan.hop
     slicing = Slicing(config.window, period_ns, hop, min_coverage=plan.min_coverage)
     parts = split(recordings, slicing, held_out=config.held_out, stride=config.stride)
-    draft = _draft(family.name, parts, slicing, plan)
+    rule = plan.rule or family.rule
+    draft = _draft(family.name, parts, slicing, plan, rule)
     sizes = (len(parts.devices), len(parts.signals), len(parts.fit), len(parts.held))
     log.info("%d devices, %d signals; windows: %d to learn from, %d held out", *sizes)
     started = time.perf_counter()
@@ -108,6 +110,8 @@ def train_bundle(
             smooth_minutes=plan.smooth_minutes,
             torchscript=plan.torchscript,
             device=plan.device,
+            checkpoint=out.with_name(f".{out.name}.training") if plan.resumable else None,
+            purpose=f"{family.name} {config!r} {digest(recordings)} {slicing!r}",
         ),
         config,
     )
@@ -121,7 +125,7 @@ def train_bundle(
     def learnt() -> list[Batch]:
         return answers(draft, given, model, parts.fit)
 
-    constants, threshold = calibrate(draft, given, held, plan.rule, learnt)
+    constants, threshold = calibrate(draft, given, held, rule, learnt)
     score = Scorer(Draft(draft, constants), model).judge(held).score
     constants |= healthy_reference(draft, parts.held, score, parts.fit)
     missed = {
@@ -138,7 +142,10 @@ def train_bundle(
         choose_golden(parts.held),
         float32=plan.float32,
     )
-    return write_bundle(out, files)
+    bundle = write_bundle(out, files)
+    for checkpoint in out.parent.glob(f".{out.name}.training.*.pt"):
+        checkpoint.unlink()
+    return bundle
 
 
 def assemble(
@@ -171,15 +178,15 @@ def assemble(
     files: dict[str, bytes] = {}
     for branch, grown in zip(manifest.branches, trained.branches, strict=True):
         shown = feed(manifest, branch, sample, grown.reference)
-        for reference, graphs, names in (
-            (grown.reference, grown.graphs, branch.graphs),
-            (grown.ahead_reference, grown.ahead, branch.ahead),
+        for reference, graphs, names, seen in (
+            (grown.reference, grown.graphs, branch.graphs, shown),
+            (grown.ahead_reference, grown.ahead, branch.ahead, with_state(shown)),
         ):
             files |= {names[runtime]: content for runtime, content in graphs.items()}
             if reference is None:
                 continue
             exact = {key: content for key, content in graphs.items() if key != ONNX_INT8}
-            for runtime, error in verify(reference, exact, shown).items():
+            for runtime, error in verify(reference, exact, seen).items():
                 key = f"parity_{runtime}"
                 parity[key] = max(error, parity.get(key, 0.0))
     model = loaded(trained)
@@ -246,7 +253,7 @@ def named(family: str, trained: Trained) -> list[Branch]:
     return [of(grown) for grown in trained.branches]
 
 
-def _draft(family: str, parts: Split, slicing: Slicing, plan: Plan) -> Manifest:
+def _draft(family: str, parts: Split, slicing: Slicing, plan: Plan, rule: Rule) -> Manifest:
     """The manifest as far as it is known before training, refused before it costs minutes."""
     draft = Manifest(
         schema=SCHEMA,
@@ -260,7 +267,7 @@ def _draft(family: str, parts: Split, slicing: Slicing, plan: Plan) -> Manifest:
         utc_offset_minutes=plan.utc_offset_minutes,
         branches=[Branch(name="main", window=slicing.window, hop=slicing.hop)],
         recipe=[Stage(stage="residual")],
-        threshold=plan.rule.said(1),
+        threshold=rule.said(1),
         files={},
         provenance=Provenance(created="", command="", data_sha256="", seed=0),
     )

@@ -78,6 +78,11 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     add("--epochs", type=_count, help="at most so many passes")
     add("--seed", type=int, help="of weights and order (default 0); a run repeats exactly")
     add("--threads", type=_count, help="of torch (default 1)")
+    add(
+        "--resume",
+        action="store_true",
+        help="keep a checkpoint beside BUNDLE while training, and go on from it where there is one",
+    )
     add("--device", choices=["cpu", "cuda"], default="cpu", help="where to train (default cpu)")
     add(
         "--period",
@@ -96,7 +101,7 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     add(
         "--threshold",
         choices=RULES,
-        help="rule on healthy scores (default: the family's; quantile, of usad budget)",
+        help="rule on healthy scores (default: the family's; of servers drift, of usad budget)",
     )
     add(
         "--parameter",
@@ -140,6 +145,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         utc_offset_minutes=arguments.utc_offset,
         torchscript=not arguments.no_torchscript,
         device=arguments.device,
+        resumable=arguments.resume,
         command=shlex.join(["edge-export", *words]),
     )
     train_bundle(family, healthy(arguments.data), config, arguments.out, plan)

@@ -20,7 +20,7 @@ __all__ = ["BATCHES", "OnnxGraph", "ParityError", "TorchGraph", "load", "load_mo
 log = logging.getLogger(__name__)
 Feed = Mapping[str, NDArray[Any]]
 
-OUTPUTS = ("observed", "expected", "state")  # in the order in which a torch module returns them
+OUTPUTS = ("observed", "expected", "new_state")  # in the order in which a torch module returns them
 BATCHES = (1, 3, 17)  # one, a few, and more than any unrolled block holds
 ROUNDS = 12  # batches of each size, spread over the windows
 TOLERANCE = 1e-4  # relative; float32 sums in another order differ by about 1e-6
@@ -80,6 +80,8 @@ class TorchGraph:
 
         with torch.no_grad():
             answers = self.module(*(torch.from_numpy(feed[name]) for name in self.inputs))
+        if isinstance(answers, dict):  # a scripted module may name what it returns
+            return {name: answer.numpy() for name, answer in answers.items()}
         names = self.outputs[: len(answers)]
         return {name: answer.numpy() for name, answer in zip(names, answers, strict=True)}
 

@@ -121,7 +121,7 @@ def test_an_option_that_cannot_be_is_status_2(
 def test_an_interrupted_training_leaves_nothing_behind(
     tmp_path: Path, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("edge_export.families.lstm_ae_bundle.train", interrupt)

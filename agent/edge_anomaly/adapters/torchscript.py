@@ -13,7 +13,7 @@ from edge_anomaly.errors import BundleError
 
 __all__ = ["OUTPUTS", "TorchScriptGraph"]
 
-OUTPUTS = ("observed", "expected", "state")  # TorchScript does not name what a module returns
+OUTPUTS = ("observed", "expected", "new_state")  # of a module that returns a tuple
 
 
 class TorchScriptGraph:
@@ -46,9 +46,11 @@ class TorchScriptGraph:
         return "TorchScript on CPU"
 
     def run(self, feed: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        """See `Graph.run`; the module answers with observed, expected and perhaps state."""
+        """See `Graph.run`; the module names its answers or gives those of OUTPUTS in order."""
         with self._torch.no_grad():
             answers = self._module(*(self._torch.from_numpy(feed[name]) for name in self.inputs))
+        if isinstance(answers, dict):
+            return {name: answer.numpy() for name, answer in answers.items()}
         return {
             name: answer.numpy()
             for name, answer in zip(OUTPUTS[: len(answers)], answers, strict=True)

@@ -126,7 +126,7 @@ class Answering:
             answers = graph.run(
                 {name: value[rows] for name, value in feed.items()} | {"state": self._state[mine]}
             )
-            self._state[mine] = answers["state"]
+            self._state[mine] = answers["new_state"]
             told = answers.get("expected") if self._ahead is None else self._foretold(mine)
             if told is None:
                 raise BundleError(f"branch {self.branch.name}: its graph expects nothing")

@@ -10,6 +10,7 @@ __all__ = ["FAMILIES", "find"]
 # The module that holds each family's FAMILY; loaded when asked for, since most load torch.
 FAMILIES = {
     "const": "edge_export.families.linear",
+    "gevae": "edge_export.families.gevae_bundle",
     "lstm-ae": "edge_export.families.lstm_ae_bundle",
     "pca": "edge_export.families.linear",
     "usad": "edge_export.families.usad",

@@ -23,6 +23,7 @@ from edge_anomaly.errors import ConfigError
 from edge_anomaly.scoring import constant_key
 from edge_export.calibrate import default_recipe
 from edge_export.family import Family, Grown, Material, Trained
+from edge_export.rules import DRIFT, Rule
 from edge_export.split import Split
 from edge_export.to_onnx import IR_VERSION, OPSET
 
@@ -213,7 +214,8 @@ def _family(name: str, *, forecasts: bool) -> Family:
     presets = {key: replace(config, window=shortest) for key, config in PRESETS.items()}
     if name != "pca":  # whose components the other statistics are of
         presets = {key: presets[key] for key in ("default", "paper")}
-    return Family(name, presets, train)
+    # Levels of servers drift: a fixed quantile alarmed on 7 to 20 % of their later time.
+    return Family(name, presets, train, rule=Rule(DRIFT))
 
 
 def _recipe(

@@ -5,7 +5,7 @@ import torch
 from edge_anomaly.bundle import ONNX, TORCHSCRIPT, Branch
 from edge_export import to_onnx, weights
 from edge_export.calibrate import default_recipe
-from edge_export.families.lstm_ae import Config, LstmAe, Scaler, train
+from edge_export.families.lstm_ae import Config, LstmAe, Scaler, course_of, train
 from edge_export.family import Family, Grown, Material, Trained
 from edge_export.split import Split
 from edge_export.to_torchscript import to_torchscript
@@ -41,7 +41,7 @@ def grow(model: LstmAe, branch: Branch, signals: list[str], *, torchscript: bool
 def _train(material: Material, config: Config) -> Trained:
     parts = material.parts
     model = new_model(parts, config)
-    losses = train(model, parts.fit, parts.held)
+    losses = train(model, parts.fit, parts.held, course=material.course(course_of(config)))
     branch = Branch(name="main", window=config.window, hop=material.slicing.hop, heads=True)
     return Trained(
         branches=[grow(model, branch, list(parts.signals), torchscript=material.torchscript)],

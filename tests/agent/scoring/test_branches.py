@@ -51,7 +51,7 @@ def remembering() -> tuple[Branch, Model]:
     def encode(feed: Arrays) -> dict[str, NDArray[np.float32]]:
         last, state = feed["window"][:, -1:], feed["state"]
         before = np.where(np.isnan(state[:, 1:]), last, state[:, 1:])
-        return {"observed": last, "state": np.concatenate([before, last], axis=1)}
+        return {"observed": last, "new_state": np.concatenate([before, last], axis=1)}
 
     def ahead(feed: Arrays) -> dict[str, NDArray[np.float32]]:
         return {"expected": feed["state"].mean(axis=1, keepdims=True)}

@@ -1,0 +1,146 @@
+"""Several families in one bundle, a branch each; their scores are combined.
+
+By the mean of log1p(score / its healthy level), which was best on servers (larger of the two
+loses, and more than four members add nothing), or by votes: n of M above their level.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+from numpy.typing import NDArray
+
+from edge_anomaly.bundle import Stage
+from edge_anomaly.errors import ConfigError
+from edge_anomaly.scoring import constant_key
+from edge_export.family import Family, Grown, Material, Trained
+from edge_export.recordings import Recording, Windows
+from edge_export.rules import DRIFT, Rule
+
+__all__ = ["Mixed", "ensemble"]
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Settings of an ensemble."""
+
+    members: Mapping[str, Any]  # settings of each family
+    how: str = "log1p"  # or votes
+    votes: int = 2  # how many must agree
+
+    def __post_init__(self) -> None:
+        if self.how not in {"log1p", "votes"}:
+            raise ConfigError(f"how: no {self.how!r}; there are log1p, votes")
+        if not 1 <= self.votes <= len(self.members):
+            raise ConfigError(f"votes: {self.votes} of {len(self.members)} members")
+
+    @property
+    def window(self) -> int:
+        """Of the member that looks back furthest."""
+        return max(int(config.window) for config in self.members.values())
+
+    @property
+    def stride(self) -> int:
+        """Of the member that wants the most windows."""
+        return min(int(config.stride) for config in self.members.values())
+
+    @property
+    def held_out(self) -> float:
+        """The largest share that a member wants."""
+        return max(float(config.held_out) for config in self.members.values())
+
+    @property
+    def seed(self) -> int:
+        """Of the first member."""
+        return int(next(iter(self.members.values())).seed)
+
+
+def ensemble(members: Sequence[Family]) -> Family:
+    """A family of several.
+
+    Raises:
+        ConfigError: One is there twice.
+    """
+    names = [member.name for member in members]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{'+'.join(names)}: a family is there twice")
+    presets = {
+        key: Mixed({member.name: _beside(member.presets[key]) for member in members})
+        for key in members[0].presets
+        if all(key in member.presets for member in members)
+    }
+
+    def train(material: Material, config: Mixed) -> Trained:
+        trained = [
+            member.train(_own(material, config.members[member.name]), config.members[member.name])
+            for member in members
+        ]
+        return _combined(names, trained, config)
+
+    def settle(recordings: Sequence[Recording], config: Mixed, period_ns: int) -> Mixed:
+        return replace(
+            config,
+            members={
+                member.name: member.settle(recordings, config.members[member.name], period_ns)
+                for member in members
+            },
+        )
+
+    return Family("+".join(names), presets, train, settle, Rule(DRIFT))
+
+
+def _beside(config: Any) -> Any:  # noqa: ANN401 - settings of any family
+    """A linear model beside others is best whitened alone (research: SMD, pca `w`)."""
+    fields = {field.name for field in dataclasses.fields(config)}
+    return replace(config, with_raw=False) if "with_raw" in fields else config
+
+
+def _own(material: Material, config: Any) -> Material:  # noqa: ANN401 - as above
+    """The material with windows as long as this member's."""
+
+    def shorter(windows: Windows) -> Windows:
+        return replace(windows, window=windows.window[:, -config.window :])
+
+    parts = material.parts
+    return replace(
+        material,
+        parts=replace(parts, fit=shorter(parts.fit), held=shorter(parts.held)),
+        slicing=replace(material.slicing, window=config.window),
+    )
+
+
+def _combined(names: Sequence[str], trained: Sequence[Trained], config: Mixed) -> Trained:
+    branches: list[Grown] = []
+    constants: dict[str, NDArray[Any]] = {}
+    for name, member in zip(names, trained, strict=True):
+        if len(member.branches) > 1:
+            raise ConfigError(f"{name} has several branches of its own, and cannot be a member")
+        (grown,) = member.branches
+        recipe = [*grown.branch.recipe, *member.recipe]
+        branch = msgspec.structs.replace(grown.branch, name=name, recipe=recipe)
+        branches.append(replace(grown, branch=branch))
+        constants |= _moved(grown, member, name)
+    votes = config.how == "votes"
+    combine = Stage(
+        stage="combine", scaled=True, how=config.how, votes=config.votes if votes else None
+    )
+    metrics = {
+        f"{name}.{key}": value
+        for name, member in zip(names, trained, strict=True)
+        for key, value in member.metrics.items()
+    }
+    return Trained(branches, [combine], constants, metrics)
+
+
+def _moved(grown: Grown, member: Trained, name: str) -> dict[str, NDArray[Any]]:
+    """The member's constants by the keys of its place in the ensemble."""
+    found = {}
+    own, first = f"{grown.branch.name}.", len(grown.branch.recipe)
+    for key, value in member.constants.items():
+        inside = key.startswith(own)
+        position, stage, constant = key.removeprefix(own).split(".", 2)
+        at = int(position) + (0 if inside else first)
+        found[constant_key(at, stage, constant, name)] = value
+    return found
