@@ -19,7 +19,18 @@ from torch_geometric.nn import GATConv
 
 from edge_anomaly.errors import ConfigError
 
-__all__ = ["Config", "Decoder", "Encoder", "Gat", "Gevae", "Predictor", "Scaler"]
+__all__ = [
+    "Config",
+    "ConvEncoder",
+    "Decoder",
+    "Encoder",
+    "Gat",
+    "Gevae",
+    "GruEncoder",
+    "Predictor",
+    "Scaler",
+    "divergence",
+]
 
 NODE_ENCODERS = ("conv", "gru")
 

@@ -19,7 +19,7 @@ from edge_export.split import Split
 from edge_export.training import Course, fit
 from edge_export.verify import TorchGraph
 
-__all__ = ["FAMILIES", "PRESETS", "grow", "joined", "new_model", "train", "vitality"]
+__all__ = ["FAMILIES", "PRESETS", "grow", "joined", "latents", "new_model", "train", "vitality"]
 
 log = logging.getLogger(__name__)
 
