@@ -178,6 +178,8 @@ class Alarm:
         if suppressed != self.suppressed:
             events += self._cover(suppressed, finding.end_ns, now_ns)
         threshold = finding.threshold * self.scale
+        if self.decision.elapse(finding.end_ns) is Verdict.CLEARED:
+            events += self._take(Change.CLEARED, finding, now_ns)
         verdict = self.decision.step(finding.score / threshold, finding.end_ns)
         event = self.event
         if event is not None and self.life.open and event.peak < finding.score:

@@ -71,6 +71,19 @@ class Hysteresis:
         rules = self.rules.raise_
         self.recent = deque(self.recent, maxlen=rules.of or rules.windows)
 
+    def elapse(self, t_ns: int) -> Verdict:
+        """What the time before the next scored window brought; to be asked before `step`.
+
+        A run that begins with that window cannot be merged any more into an event whose
+        gap has passed by then, even where one window is enough to raise.
+        """
+        if self._over(t_ns):
+            self.pending = False
+            if self.active:
+                self.active = False
+                return Verdict.CLEARED
+        return Verdict.NOTHING
+
     def step(self, ratio: float, t_ns: int) -> Verdict:
         """Take the next scored window.
 

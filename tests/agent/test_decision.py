@@ -20,7 +20,14 @@ RULES = Alarms(raise_=Raise(windows=2), clear=Clear(windows=3))
 def verdicts(ratios: list[float], rules: Alarms = RULES) -> str:
     machine = Hysteresis(rules)
     letters = {verdict: mark for mark, verdict in MARKS.items()}
-    return "".join(letters[machine.step(ratio, t)] for t, ratio in enumerate(ratios))
+    told = [verdict for t, ratio in enumerate(ratios) for verdict in window(machine, ratio, t)]
+    return "".join(letters[verdict] for verdict in told)
+
+
+def window(machine: Hysteresis, ratio: float, t: int) -> list[Verdict]:
+    """What a window brings, after what the time before it brought, if anything."""
+    elapsed = machine.elapse(t)
+    return [*([] if elapsed is Verdict.NOTHING else [elapsed]), machine.step(ratio, t)]
 
 
 @pytest.mark.parametrize(
@@ -148,13 +155,19 @@ def test_online_tells_the_events_of_the_whole_record(
     machine = Hysteresis(rules)
     events: list[tuple[int, int | None]] = []
     for t, ratio in enumerate([*ratios, *[0.5] * 40]):
-        verdict = machine.step(ratio, t)
-        if verdict is Verdict.RAISED:
-            events.append((machine.start_ns, None))
-        elif verdict is Verdict.CLEARED:
-            assert machine.start_ns == events[-1][0]
-            events[-1] = (machine.start_ns, machine.end_ns)
+        for verdict in window(machine, ratio, t):
+            if verdict is Verdict.RAISED:
+                events.append((machine.start_ns, None))
+            elif verdict is Verdict.CLEARED:
+                events[-1] = (events[-1][0], machine.end_ns)
     assert events == naive([*ratios, *[0.5] * 40], rules)
+
+
+def test_a_run_that_begins_when_the_gap_has_passed_is_an_event_of_its_own() -> None:
+    rules = Alarms(raise_=Raise(windows=1), clear=Clear(windows=1), merge_gap=Duration(1))
+    machine = Hysteresis(rules)
+    told = [window(machine, ratio, t) for t, ratio in enumerate([1.5, 0.5, 1.5])]
+    assert told == [[Verdict.RAISED], [Verdict.NOTHING], [Verdict.CLEARED, Verdict.RAISED]]
 
 
 @settings(deadline=None)
@@ -162,10 +175,10 @@ def test_online_tells_the_events_of_the_whole_record(
 def test_a_machine_goes_on_from_a_snapshot(ratios: list[float], cut: int) -> None:
     rules = Alarms(raise_=Raise(windows=2, of=3), clear=Clear(windows=2), merge_gap=Duration(3))
     whole, before, after = Hysteresis(rules), Hysteresis(rules), Hysteresis(rules)
-    want = [whole.step(ratio, t) for t, ratio in enumerate(ratios)]
-    got = [before.step(ratio, t) for t, ratio in enumerate(ratios[:cut])]
+    want = [window(whole, ratio, t) for t, ratio in enumerate(ratios)]
+    got = [window(before, ratio, t) for t, ratio in enumerate(ratios[:cut])]
     after.restore(before.snapshot())
-    got += [after.step(ratio, t) for t, ratio in enumerate(ratios[cut:], cut)]
+    got += [window(after, ratio, t) for t, ratio in enumerate(ratios[cut:], cut)]
     assert got == want
     assert after == whole
 
