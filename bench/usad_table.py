@@ -1,0 +1,102 @@
+"""Windows a second of one core, `usad` by path, window and batch: bench/results/usad.md.
+
+    python bench/usad_table.py
+
+Contenders take turns within each round, so that whatever else the machine does hits all of
+them; a cell is the median over rounds, a ratio the median of the rounds' ratios.
+"""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from lstm_ae_table import ROUNDS, rate
+from machine import cpu
+from usad_contenders import (
+    BATCHES,
+    CONTENDERS,
+    PATHS,
+    PEER,
+    SEED,
+    SHIPPED,
+    WINDOWS,
+    contender,
+    feeds,
+    turns,
+)
+
+from edge_export.provenance import commit, versions
+
+GATE = 8  # times eager torch at batch 1
+INTRODUCTION = f"""\
+Made by `python bench/usad_table.py`: the scoring path of the family's network (48 channels, latent
+6, one signal). `default` runs encoder and first decoder, `published` both decoders one after the
+other. `times` is the ratio to `{PEER}` of the same path. DTW and forest follow in every case and
+are in kernels.md."""
+OUT = Path(__file__).parent / "results" / "usad.md"
+Cell = tuple[str, str, int, int]  # contender, path, window, batch
+
+
+def measure() -> dict[Cell, list[float]]:
+    """Rates of each cell, a round an entry."""
+    runs = {
+        (name, path, window, size): turns(contender(name, path, window), feeds(window, size))
+        for path in PATHS
+        for window in WINDOWS
+        for size in BATCHES
+        for name in CONTENDERS
+    }
+    rates: dict[Cell, list[float]] = {cell: [] for cell in runs}
+    for run in runs.values():
+        run()  # warm
+    for _ in range(ROUNDS):
+        for cell, run in runs.items():
+            rates[cell].append(rate(run, cell[3]))
+    return rates
+
+
+def table(rates: dict[Cell, list[float]]) -> str:
+    """The report, as Markdown."""
+    lines = [
+        "# usad: windows a second of one core",
+        "",
+        INTRODUCTION,
+        "",
+        f"{cpu()}; processor time, one thread, spinning off; "
+        f"median of {ROUNDS} interleaved rounds; seed {SEED}; "
+        f"{datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
+        + ", ".join(f"{name} {number}" for name, number in versions().items()),
+        "",
+        "| path | slots | batch | "
+        + " | ".join(f"{name} | times" for name in CONTENDERS[:-1])
+        + f" | {PEER} |",
+        "|---" + "|---:" * (2 * len(CONTENDERS) + 1) + "|",
+    ]
+    for path in PATHS:
+        for window in WINDOWS:
+            for size in BATCHES:
+                peer = np.array(rates[PEER, path, window, size])
+                cells = [path, str(window), str(size)]
+                for name in CONTENDERS[:-1]:
+                    mine = np.array(rates[name, path, window, size])
+                    cells += [f"{np.median(mine):,.0f}", f"{np.median(mine / peer):.3g}"]
+                lines.append("| " + " | ".join([*cells, f"{np.median(peer):,.0f}"]) + " |")
+    least = min(
+        float(np.median(np.array(rates[SHIPPED, *key]) / np.array(rates[PEER, *key])))
+        for key in ((path, window, 1) for path in PATHS for window in WINDOWS)
+    )
+    lines += ["", f"At batch 1 at least {least:.1f} times eager torch (gate: {GATE})."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure, print, write."""
+    text = table(measure())
+    sys.stdout.write(text)
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
