@@ -12,8 +12,9 @@ import msgspec
 
 from edge_anomaly.errors import StateError
 from edge_anomaly.rules import Flood
+from edge_anomaly.values import Rates
 
-__all__ = ["AlarmRates", "Raised", "Rates", "Turn"]
+__all__ = ["AlarmRates", "Raised", "Turn"]
 
 DAY_NS = 86_400 * 10**9
 TEN_MINUTES_NS = 600 * 10**9
@@ -28,18 +29,6 @@ class Raised(msgspec.Struct, frozen=True, array_like=True):
     device: str
     event_id: str
     message: str
-
-
-class Rates(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures."""
-
-    total: int  # new alarms since the start
-    per_10min: int
-    most_per_10min: int
-    per_day: int
-    in_flood_s: float  # time spent in floods since the start
-    flooded: bool
-    talkers: dict[str, int]  # the loudest devices of the last day
 
 
 class Turn(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from edge_anomaly.alarm_rates import AlarmRates, Raised, Rates, Turn
+from edge_anomaly.alarm_rates import AlarmRates, Raised, Turn
 from edge_anomaly.alarms import Alarm, Detector, Finding, event_id, rounded
 from edge_anomaly.calendars import Span, Suppression, calendars_of, nanoseconds
 from edge_anomaly.commands import (
@@ -28,7 +28,7 @@ from edge_anomaly.commands import (
 from edge_anomaly.errors import StateError
 from edge_anomaly.labels import Labelled, Labels
 from edge_anomaly.rules import Alarms
-from edge_anomaly.values import Event, ModelRef, State, WindowSpan, iso
+from edge_anomaly.values import Event, ModelRef, Rates, State, WindowSpan, iso
 
 __all__ = ["FLOOD", "Annunciator", "Done"]
 

@@ -22,11 +22,13 @@ from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt import MqttLink
 from edge_anomaly.adapters.mqtt_dial import Identity
 from edge_anomaly.adapters.store import SqliteStore
+from edge_anomaly.adapters.vitals import Vitals
 from edge_anomaly.compose import compose
 from edge_anomaly.config import Broker, Config, Secret
 from edge_anomaly.core import Core
 from edge_anomaly.demo import command as demo
 from edge_anomaly.errors import AgentError, ConfigError, StoreError
+from edge_anomaly.hosting import host_page
 from edge_anomaly.keeper import Keeper, Pace
 from edge_anomaly.outbox import Outbox
 from edge_anomaly.service import serve
@@ -107,11 +109,13 @@ def run(args: argparse.Namespace) -> int:
     )
     stop = _StopSignals()
     config, core, monitors = compose(args.config)
-    password = _secret(config.broker.password, args.config)
+    password = _secret(config.broker.password, args.config, "broker.password")
+    token = _secret(None if config.page is None else config.page.token, args.config, "web.token")
     warm("grid", "stages")  # what we use is compiled or loaded before we say that we are there
     keeper = _keeper(config, core, args.config)
-    keeper.recover()
     with ExitStack() as stack:
+        page = host_page(config, core, monitors, token, stack)
+        keeper.recover()
         broker = _broker(config, stack)
         link = MqttLink(
             broker,
@@ -124,14 +128,15 @@ def run(args: argparse.Namespace) -> int:
             manifest = monitor.bundle.manifest
             log.info("model %s %s on %s", manifest.name, manifest.version, monitor.model.provider)
         log.info("ready; alarms go to %s/event", config.base)
-        serve(keeper, link, time.time_ns, time.monotonic, stop.asked)
+        vitals = Vitals(keeper, link, config.base, time.monotonic)
+        serve(keeper, link, time.time_ns, time.monotonic, stop.asked, [vitals, *page])
     log.info("stopped")
     return 0
 
 
 def _check(args: argparse.Namespace) -> int:
     config, core, monitors = compose(args.config)
-    _secret(config.broker.password, args.config)
+    _secret(config.broker.password, args.config, "broker.password")
     for topic, qos in core.subscriptions:
         sys.stdout.write(f"input    {topic} (QoS {qos})\n")
     for monitor in monitors:
@@ -197,15 +202,15 @@ def _broker(config: Config, stack: ExitStack) -> Broker:
     return msgspec.structs.replace(config.broker, url=url)
 
 
-def _secret(secret: Secret | None, config: Path) -> str | None:
+def _secret(secret: Secret | None, config: Path, key: str) -> str | None:
     if secret is None:
         return None
     if secret.env is not None:
         if secret.env not in os.environ:
-            raise ConfigError(f"{config}: broker.password: variable {secret.env} is not set")
+            raise ConfigError(f"{config}: {key}: variable {secret.env} is not set")
         return os.environ[secret.env]
     file = config.parent / (secret.file or "")
     try:
         return file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{config}: broker.password: {file}: {exc}") from exc
+        raise ConfigError(f"{config}: {key}: {file}: {exc}") from exc

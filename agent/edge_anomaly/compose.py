@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from edge_anomaly.adapters.bundles import load_model, read_bundle
+from edge_anomaly.adapters.timed import timed
 from edge_anomaly.config import Config, parse
 from edge_anomaly.core import Core
 from edge_anomaly.errors import ConfigError
@@ -45,7 +46,7 @@ def compose(path: Path) -> tuple[Config, Core, list[Monitor]]:
     for index, watch in enumerate(config.models):
         folder = path.parent / watch.bundle
         bundle = read_bundle(folder)
-        model = load_model(bundle, folder, watch.runtime)
+        model = timed(load_model(bundle, folder, watch.runtime))
         try:
             monitors.append(Monitor(bundle, model, watch, config.inputs))
         except ConfigError as exc:

@@ -31,6 +31,7 @@ __all__ = [
     "Store",
     "Time",
     "Tls",
+    "Web",
     "parse",
 ]
 
@@ -128,6 +129,29 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     synchronous: Literal["full", "normal"] = "full"  # outlive a loss of power, or only a crash
 
 
+class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The page, /healthz, /readyz and /metrics."""
+
+    listen: Text  # HOST:PORT; 127.0.0.1 is this machine only, 0.0.0.0 everybody
+    commands: bool = False  # acknowledge and shelve from the page; needs the token
+    token: Secret | None = None
+
+    def __post_init__(self) -> None:
+        host, port = self.address  # raises ValueError where it is none
+        if not host or not 0 <= port < 1 << 16:
+            raise ValueError(f"listen must be HOST:PORT, got {self.listen!r}")
+        if self.commands and self.token is None:
+            raise ValueError("commands from the page need a token: {env: VARIABLE} or {file: PATH}")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.listen.rpartition(":")
+        if not port.isdecimal():
+            raise ValueError(f"listen must be HOST:PORT, got {self.listen!r}")
+        return host.strip("[]"), int(port)
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -138,12 +162,23 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     models: Annotated[list[Model], msgspec.Meta(min_length=1)]
     alarms: Alarms = msgspec.field(default_factory=Alarms)
     commands: Commands = Commands()
+    web: Text | Web | None = None  # the page; absent: none
+    offline_after: Duration = _lasting("5min")  # silence, after which a device counts as offline
     store: Text | Store | None = None  # absent: a restart begins with empty windows
 
     @property
     def base(self) -> str:
         """What all topics of this agent begin with."""
         return f"edge-agent/v1/{self.site}/{self.agent}"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.web, str):
+            Web(listen=self.web)  # raises ValueError where it is no address
+
+    @property
+    def page(self) -> Web | None:
+        """The page, where there is one."""
+        return Web(listen=self.web) if isinstance(self.web, str) else self.web
 
     @property
     def keeping(self) -> Store | None:

@@ -5,10 +5,11 @@ bytes and the time, so that a test replays a month of a plant in seconds and a r
 of a recording gives the alarms of the live run.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from edge_anomaly.annunciator import Annunciator
+from edge_anomaly.availability import Availability
 from edge_anomaly.commands import (
     VERBS,
     Audit,
@@ -24,12 +25,15 @@ from edge_anomaly.errors import ConfigError, StateError
 from edge_anomaly.intake import Intake
 from edge_anomaly.monitor import Judged, Monitor
 from edge_anomaly.outgoing import Outgoing
+from edge_anomaly.ports import Model
 from edge_anomaly.rejects import Rejects
 from edge_anomaly.timeline import Refused
 from edge_anomaly.values import Event, Message, Publish
 from edge_anomaly.watched import Watched
 
 __all__ = ["Core"]
+
+LOOK_NS = 10**9  # between two looks for silent devices
 
 
 class Core:
@@ -92,6 +96,10 @@ class Core:
             )
             for device, monitor in self._watch.items()
         }
+        self._availability = Availability(self._watch, config.offline_after)
+        self._looked_ns = 0  # for silent devices
+        self.newest_ns: int | None = None  # end of the newest window
+        self.watcher: Callable[[Judged], None] | None = None  # of every window, for the page
         self._told: set[str] = set()  # devices whose state has been published
 
     @property
@@ -111,6 +119,27 @@ class Core:
         return self._rejects.totals
 
     @property
+    def devices(self) -> list[str]:
+        """All that are watched."""
+        return list(self._watch)
+
+    @property
+    def models(self) -> list[Model]:
+        """The models at work."""
+        return [monitor.model for monitor in self._monitors]
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """Readings taken and windows scored so far."""
+        readings = sum(monitor.readings for monitor in self._monitors)
+        return readings, sum(monitor.windows for monitor in self._monitors)
+
+    @property
+    def availabilities(self) -> dict[str, int]:
+        """How many devices are unknown, online and offline."""
+        return self._availability.counts
+
+    @property
     def will(self) -> Publish:
         """What the broker shall say when the agent is gone without a word."""
         return self._outgoing.status("offline")
@@ -122,10 +151,12 @@ class Core:
         """
         for monitor in self._monitors:
             monitor.resume(now_ns)
+        self._availability.resume(now_ns)
         say = self._outgoing
         return [
             say.status("online", now_ns),
             say.info(self._monitors, self._version, self._config_sha256, now_ns),
+            *(say.available(device, presence) for device, presence in self._availability),
             *(say.state(self.annunciator.state(device)) for device in sorted(self._told)),
         ]
 
@@ -153,7 +184,7 @@ class Core:
             out += self._publish(monitor.expire(now_ns), now_ns)
         out += [self._outgoing.event(event) for event in self.annunciator.tick(now_ns)]
         self._intake.look_at_clocks()
-        return out + self._states() + self._errors(now_ns)
+        return out + self._states() + self._presence(now_ns) + self._errors(now_ns)
 
     def snapshot(self) -> dict[str, Any]:
         """All that earlier messages left behind, as plain values and arrays."""
@@ -164,6 +195,8 @@ class Core:
             "told": sorted(self._told),
             "rejects": self._rejects.snapshot(),
             "audit": self.audit.snapshot(),
+            "availability": self._availability.snapshot(),
+            "looked_ns": self._looked_ns,
             "devices": {name: device.snapshot() for name, device in self._devices.items()},
         }
 
@@ -184,6 +217,8 @@ class Core:
             self._told = set(state["told"]) & self._watch.keys()
             self._rejects.restore(state["rejects"])
             self.audit.restore(state["audit"])
+            self._availability.restore(state["availability"])
+            self._looked_ns = int(state["looked_ns"])
             lost += [self._restore_device(*kept) for kept in state["devices"].items()]
         except (KeyError, TypeError, AttributeError) as exc:
             raise StateError(f"no snapshot: {exc!r}") from exc
@@ -209,6 +244,19 @@ class Core:
             return f"the advisories of {name}: {exc}"
         return None
 
+    def _presence(self, now_ns: int) -> list[Publish]:
+        """Of devices that are heard for the first time, or no longer; looked for every second."""
+        if 0 <= now_ns - self._looked_ns < LOOK_NS:
+            return []
+        self._looked_ns = now_ns
+        return [
+            self._outgoing.available(device, presence)
+            for monitor in self._monitors
+            for device, presence in self._availability.update(
+                {d: t for d, t in monitor.timeline.newest_ns.items() if d in self._watch}, now_ns
+            )
+        ]
+
     def judged(
         self, windows: Iterable[Judged | Refused], now_ns: int
     ) -> Iterator[tuple[Judged, list[Event]]]:
@@ -217,6 +265,10 @@ class Core:
             if isinstance(window, Refused):
                 self._intake.refuse(window)
             else:
+                if self.newest_ns is None or window.end_ns > self.newest_ns:
+                    self.newest_ns = window.end_ns
+                if self.watcher is not None:
+                    self.watcher(window)
                 yield window, self._devices[window.device].judge(window, now_ns)
 
     def answer(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from edge_anomaly.alarms import rounded
+from edge_anomaly.availability import Presence
 from edge_anomaly.monitor import Judged, Monitor
 from edge_anomaly.rejects import Reject
 from edge_anomaly.topics import device_topic
@@ -14,7 +15,9 @@ from edge_anomaly.values import (
     INFO_SCHEMA,
     SCORE_SCHEMA,
     STATE_SCHEMA,
+    Available,
     Event,
+    Health,
     InputError,
     Publish,
     Score,
@@ -89,6 +92,19 @@ class Outgoing:
             ),
         )
         return Publish(device_topic(self._base, window.device, "score"), self._encode(score), qos=0)
+
+    def available(self, device: str, presence: Presence) -> Publish:
+        """Whether a device is heard."""
+        seen = presence.seen_ns
+        body = Available(
+            device=device, state=presence.state, last_seen=None if seen is None else iso(seen)
+        )
+        topic = device_topic(self._base, device, "availability")
+        return Publish(topic, self._encode(body), retain=True)
+
+    def health(self, health: Health) -> Publish:
+        """How the agent is; the next one makes it old."""
+        return Publish(f"{self._base}/health", self._encode(health), qos=0, retain=True)
 
     def error(self, reject: Reject, now_ns: int) -> Publish:
         """Input that could not be used."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge_anomaly.values import Message, Publish
 
-__all__ = ["Graph", "Link", "Model", "Remembered", "Store"]
+__all__ = ["Bystander", "Graph", "Link", "Model", "Remembered", "Store"]
 
 
 class Graph(Protocol):
@@ -114,6 +114,18 @@ class Link(Protocol):
 
     def close(self, last_words: Iterable[Publish]) -> None:
         """Send the last words and disconnect."""
+        ...
+
+
+class Bystander(Protocol):
+    """Who stands beside the service: hears all it says, and may ask and add something."""
+
+    def asked(self) -> list[Message]:
+        """Commands for the next turn, as if they had come over MQTT."""
+        ...
+
+    def heard(self, said: Sequence[Publish], now_ns: int) -> list[Publish]:
+        """Hear what was said; what is to be said besides."""
         ...
 
 

@@ -1,10 +1,10 @@
 """Drives the core: the one loop in which the broker's bytes, the clock, the disk and it meet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edge_anomaly.keeper import Keeper
 from edge_anomaly.outbox import Outbox
-from edge_anomaly.ports import Link
+from edge_anomaly.ports import Bystander, Link
 from edge_anomaly.turns import Turn, take
 from edge_anomaly.values import Publish
 
@@ -22,6 +22,7 @@ def serve(
     clock: Callable[[], int],
     steady: Callable[[], float],
     stopping: Callable[[], bool],
+    bystanders: Sequence[Bystander] = (),
 ) -> None:
     """Run until `stopping`, then say so and disconnect.
 
@@ -31,6 +32,7 @@ def serve(
         clock: Unix time in ns.
         steady: Time in s that never jumps.
         stopping: Whether somebody asked to stop; looked at once a round.
+        bystanders: Hear all that is said, each also what those before it add.
 
     Raises:
         BrokerError: The broker refuses us.
@@ -42,9 +44,13 @@ def serve(
         messages = link.poll(STALL_S if keeper.waiting else POLL_S)
         greeting, greeted = link.connections != greeted, link.connections
         fresh = keeper.fresh(messages, session=not greeting or link.resumed)
+        for bystander in bystanders:
+            fresh += bystander.asked()
         turn = Turn(clock(), greeting, link.connected, fresh)
         retained, said = take(keeper.core, turn)
         keeper.record(turn, steady())
+        for bystander in bystanders:
+            said += bystander.heard([*retained, *said], turn.now_ns)
         if greeting:
             outbox.greet(retained, link.under_way)
         outbox.put(item for item in said if item.qos)

@@ -141,6 +141,12 @@ class Timeline:
                     self._suspected[row] = True
                     yield self._devices[row], t_ns, factor
 
+    @property
+    def newest_ns(self) -> dict[str, int]:
+        """Time of the newest reading of each device that had one."""
+        seen = np.flatnonzero(self._grid.newest != EMPTY)
+        return {self._devices[row]: int(self._grid.newest[row]) for row in seen}
+
     def add(self, row: int, column: int, t_ns: int, value: float) -> None:
         """Take a reading; it counts from the next `place` on."""
         self._singles.append((row, column, t_ns, value))

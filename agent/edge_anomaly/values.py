@@ -6,17 +6,22 @@ import msgspec
 import numpy as np
 
 __all__ = [
+    "AVAILABILITY_SCHEMA",
     "ERROR_SCHEMA",
     "EVENT_SCHEMA",
+    "HEALTH_SCHEMA",
     "INFO_SCHEMA",
     "SCORE_SCHEMA",
     "STATE_SCHEMA",
+    "Available",
     "Contributor",
     "Event",
+    "Health",
     "InputError",
     "Message",
     "ModelRef",
     "Publish",
+    "Rates",
     "Score",
     "State",
     "Trend",
@@ -29,6 +34,8 @@ EVENT_SCHEMA = "edge-agent.event/1"
 STATE_SCHEMA = "edge-agent.state/1"
 SCORE_SCHEMA = "edge-agent.score/1"
 ERROR_SCHEMA = "edge-agent.error/1"
+HEALTH_SCHEMA = "edge-agent.health/1"
+AVAILABILITY_SCHEMA = "edge-agent.availability/1"
 INFO_SCHEMA = "edge-agent.info/1"
 
 
@@ -176,6 +183,50 @@ class InputError(msgspec.Struct, frozen=True, kw_only=True):
     device: str | None
     detail: str
     sample: str  # the head of the payload
+
+
+class Available(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a device is heard."""
+
+    schema: str = AVAILABILITY_SCHEMA
+    device: str
+    state: str  # unknown | online | offline
+    last_seen: str | None = None
+
+
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """How many alarms the operators get (OPC UA Part 9, AlarmMetricsType)."""
+
+    total: int  # new alarms since the start
+    per_10min: int
+    most_per_10min: int
+    per_day: int
+    in_flood_s: float  # time spent in floods since the start
+    flooded: bool
+    talkers: dict[str, int]  # the loudest devices of the last day
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How the agent is."""
+
+    schema: str = HEALTH_SCHEMA
+    ts: str
+    uptime_s: float
+    connected: bool  # the broker can reach us
+    readings: int  # taken so far
+    readings_per_s: float
+    windows: int  # scored so far
+    windows_per_s: float
+    rejected: dict[str, int]  # by reason
+    lag_s: float | None  # age of the newest window
+    inference_s: dict[str, float]  # p50 and p99 of a micro-batch in the graph
+    memory_bytes: int  # resident
+    cpu_s: float
+    outbox: int  # messages that wait for the broker
+    store: str  # ok, or why nothing is kept at present
+    alarms: dict[str, int]  # by state
+    devices: dict[str, int]  # by availability
+    rates: Rates
 
 
 def iso(t_ns: int) -> str:

@@ -83,6 +83,7 @@ def test_every_window_gives_a_score() -> None:
 def test_a_device_is_named_in_topics_with_its_slash_escaped() -> None:
     sent = drive(fresh_core(), [message(s, 10.0, device="c/2") for s in range(5)])
     assert {one.topic for one in sent} == {
+        f"{BASE}/device/c%2F2/availability",
         f"{BASE}/device/c%2F2/score",
         f"{BASE}/device/c%2F2/state",
     }
@@ -147,7 +148,7 @@ def test_silence_counts_from_the_connection_on() -> None:
     core = fresh_core(config("lateness: 0s", "lateness: 5s"))
     core.receive([message(0, {"flow": 1.0})], START)
     core.connected(START + 100 * SECOND)
-    assert core.tick(START + 101 * SECOND) == []
+    assert of(core.tick(START + 101 * SECOND), "score") == []
     assert len(of(core.tick(START + 106 * SECOND), "score")) == 1
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -30,12 +31,14 @@ class Gateway(Protocol):
 class AgentProcess:
     """`edge-agent --config FILE` as a child process; stopped by SIGTERM on the way out."""
 
-    def __init__(self, config: str) -> None:
+    def __init__(self, config: str, environment: Mapping[str, str] | None = None) -> None:
         """Make ready.
 
         Args:
             config: The text of a plant.yaml.
+            environment: Variables besides ours.
         """
+        self._environment = dict(environment or {})
         self._config = config
         self._folder = tempfile.TemporaryDirectory(prefix="edge-agent-demo-")
         self._log = Path(self._folder.name, "agent.log")
@@ -52,7 +55,9 @@ class AgentProcess:
                 stdout=log,
                 stderr=log,
                 # Where we were found, also when a test runner extended the path.
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=os.environ
+                | self._environment
+                | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,  # Ctrl-C is for us, and we stop it in our order
             )
         return self
