@@ -109,6 +109,8 @@ class Trained:
     constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # of stages it fitted
     # itself, by `edge_anomaly.scoring.constant_key`
     metrics: Mapping[str, float] = field(default_factory=dict)  # for provenance
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)  # losses by epoch, the
+    # first before training; for the report
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,12 @@ from edge_export.recordings import Windows
 from edge_export.verify import load_model
 
 __all__ = [
+    "CURVES",
+    "REPORT",
+    "add_file",
     "check_place",
     "choose_golden",
+    "curves_file",
     "pack",
     "read_bundle",
     "record_golden",
@@ -42,6 +46,7 @@ __all__ = [
     "write_bundle",
 ]
 
+CURVES, REPORT = "training.npz", "report.html"  # of a bundle, for people; no gateway needs them
 LARGEST = 1 << 18  # cells of all golden windows together: a megabyte
 FEWEST = 4  # windows of a device, so that what remembers is asked too
 
@@ -131,6 +136,27 @@ def pack(
     }
     complete = msgspec.structs.replace(manifest, files=digests)
     return {MANIFEST: dump_manifest(complete).encode(), **files}
+
+
+def curves_file(curves: Mapping[str, Sequence[float]]) -> dict[str, bytes]:
+    """Losses by epoch as the file of a bundle that keeps them; none without curves."""
+    if not curves:
+        return {}
+    return {CURVES: _npz({name: np.asarray(curve, np.float64) for name, curve in curves.items()})}
+
+
+def add_file(folder: Path, name: str, content: bytes) -> Bundle:
+    """Put one more file into the bundle in `folder`, listed in its manifest.
+
+    Raises:
+        BundleError: There is no bundle, or it cannot be written.
+    """
+    bundle = read_bundle(folder)
+    files = {entry: (folder / entry).read_bytes() for entry in bundle.manifest.files}
+    files[name] = content
+    listed = {**bundle.manifest.files, name: File(sha256=hashlib.sha256(content).hexdigest())}
+    manifest = msgspec.structs.replace(bundle.manifest, files=listed)
+    return write_bundle(folder, {MANIFEST: dump_manifest(manifest).encode(), **files})
 
 
 def check_place(out: Path) -> None:

@@ -21,15 +21,13 @@ from edge_anomaly.scoring import HOURLY
 from edge_export.answers import Draft
 from edge_export.detectors import by_bundle
 from edge_export.healthy_time import HealthyTime
-from edge_export.package import pack, record_golden, rest_of, write_bundle
+from edge_export.package import REPORT, pack, record_golden, rest_of, write_bundle
 from edge_export.rates import Rate, rate
 from edge_export.recordings import Recording, Slicing, Windows, cut, digest, signals_of, windows
 from edge_export.rules import Rule
 from edge_export.verdicts import Verdict
 
 __all__ = ["Finding", "Recalibrated", "held_out", "recalibrate", "save"]
-
-STALE = "report.html"  # of the old thresholds
 
 
 @dataclass(frozen=True)
@@ -178,7 +176,9 @@ def save(bundle: Bundle, model: Model, found: Recalibrated, source: Path, out: P
     whole = np.ones(golden.device.size, np.float32)
     asked = Windows(golden.window, golden.device, golden.slot, whole)
     answered = record_golden(Draft(found.manifest, found.constants), model, asked)
-    kept = {name: content for name, content in rest_of(source, bundle).items() if name != STALE}
+    kept = {
+        name: content for name, content in rest_of(source, bundle).items() if name != REPORT
+    }  # it is of the old ones
     return write_bundle(
         out, pack(found.manifest, {**bundle.graphs, **kept}, found.constants, answered)
     )

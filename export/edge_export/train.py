@@ -30,7 +30,14 @@ from edge_export.answers import Draft, answers, feed, unexplained, with_state
 from edge_export.calibrate import Rule, calibrate
 from edge_export.families import find
 from edge_export.family import Family, Grown, Material, Trained
-from edge_export.package import check_place, choose_golden, pack, record_golden, write_bundle
+from edge_export.package import (
+    check_place,
+    choose_golden,
+    curves_file,
+    pack,
+    record_golden,
+    write_bundle,
+)
 from edge_export.provenance import provenance
 from edge_export.quantise import LARGEST_DRIFT, drift
 from edge_export.recordings import Recording, Slicing, Windows, digest, period_of
@@ -206,7 +213,8 @@ def assemble(
     manifest = replace(manifest, provenance=replace(said, metrics=said.metrics | parity))
     answered = record_golden(Draft(manifest, constants), model, golden)
     named_files = {f for b in manifest.branches for f in (*b.graphs.values(), *b.ahead.values())}
-    return pack(manifest, {f: files[f] for f in files if f in named_files}, constants, answered)
+    graphs = {f: files[f] for f in files if f in named_files}
+    return pack(manifest, graphs | curves_file(trained.curves), constants, answered)
 
 
 def loaded(trained: Trained, runtime: str = ONNX) -> Model:

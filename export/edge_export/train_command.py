@@ -11,6 +11,7 @@ import shtab
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.manifest import RULES
 from edge_export.families import FAMILIES, find
+from edge_export.report.attach import attach
 from edge_export.rules import BUDGET, MEAN_STD, TAIL, Rule
 from edge_export.settings import settings
 from edge_export.sources import NAMES, healthy
@@ -123,6 +124,7 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         help="local time minus UTC, for what goes by the hour (default 0)",
     )
     add("--no-torchscript", action="store_true", help="leave the TorchScript file out")
+    add("--no-report", action="store_true", help="leave report.html out of the bundle")
     command.set_defaults(run=run)
 
 
@@ -148,7 +150,10 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         resumable=arguments.resume,
         command=shlex.join(["edge-export", *words]),
     )
-    train_bundle(family, healthy(arguments.data), config, arguments.out, plan)
+    recordings = healthy(arguments.data)
+    train_bundle(family, recordings, config, arguments.out, plan)
+    if not arguments.no_report:
+        attach(arguments.out, recordings, config.held_out)
 
 
 def _rule(name: str | None, parameter: float | None, usual: Rule) -> Rule:

@@ -47,6 +47,7 @@ def _train(material: Material, config: Config) -> Trained:
         branches=[grow(model, branch, list(parts.signals), torchscript=material.torchscript)],
         recipe=default_recipe(len(parts.signals), minutes=material.smooth_minutes),
         metrics={"epochs": float(len(losses) - 1), "held_out_loss": min(losses)},
+        curves={"held out": losses},
     )
 
 

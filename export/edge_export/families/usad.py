@@ -121,10 +121,11 @@ def train(material: Material, config: Config) -> Trained:
         return _published(material, config)
     week = max(spans(config, material.slicing.period_ns)) if config.network else config.window
     grown, metrics = [_week(material, config, week)], dict[str, float]()
+    curves: dict[str, list[float]] = {}
     if config.network:
-        network, metrics = _network(material, config)
+        network, metrics, curves["held out"] = _network(material, config)
         grown.append(network)
-    return Trained(grown, [Stage(stage="combine")], metrics=metrics)
+    return Trained(grown, [Stage(stage="combine")], metrics=metrics, curves=curves)
 
 
 def _week(material: Material, config: Config, window: int) -> Grown:
@@ -137,7 +138,7 @@ def _week(material: Material, config: Config, window: int) -> Grown:
     return Grown(Branch(name="week", window=window, hop=material.slicing.hop, recipe=recipe))
 
 
-def _network(material: Material, config: Config) -> tuple[Grown, dict[str, float]]:
+def _network(material: Material, config: Config) -> tuple[Grown, dict[str, float], list[float]]:
     sizes = _sizes(config, config.context)
     network, losses = _trained(material, config, sizes)
     missed = losses[-1] / max(1e-12, _variance(material, config.context))
@@ -155,12 +156,12 @@ def _network(material: Material, config: Config) -> tuple[Grown, dict[str, float
     ]
     branch = _branch("network", material, config.context, recipe)
     metrics = {"epochs": float(config.epochs), "held_out_loss": losses[-1], "missed": missed}
-    return _grown(branch, network, material), metrics
+    return _grown(branch, network, material), metrics, losses
 
 
 def _published(material: Material, config: Config) -> Trained:
     """A window, a network and a forest for each length; two of three must agree."""
-    grown, metrics = [], {}
+    grown, metrics, curves = [], {}, {}
     for length in config.lengths:
         network, losses = _trained(material, config, _sizes(config, length))
         recipe = [
@@ -170,8 +171,10 @@ def _published(material: Material, config: Config) -> Trained:
         branch = _branch(f"window-{length}", material, length, recipe)
         grown.append(_grown(branch, network, material))
         metrics[f"window-{length}.held_out_loss"] = losses[-1]
+        curves[f"window of {length}, held out"] = losses
     votes = min(2, len(grown))
-    return Trained(grown, [Stage(stage="combine", how="votes", votes=votes)], metrics=metrics)
+    together = [Stage(stage="combine", how="votes", votes=votes)]
+    return Trained(grown, together, metrics=metrics, curves=curves)
 
 
 def _branch(name: str, material: Material, window: int, recipe: list[Stage]) -> Branch:

@@ -121,7 +121,7 @@ def _train(material: Material, config: Config) -> Trained:
     rate = SECOND_NS / material.slicing.period_ns
     parts = material.parts
     fit, held = show(parts.fit, config, rate), show(parts.held, config, rate)
-    model, metrics = _model(fit, held, config, material)
+    model, metrics, curves = _model(fit, held, config, material)
     before, whole = recipe(config, rate)
     branch = Branch(
         name="main",
@@ -135,26 +135,29 @@ def _train(material: Material, config: Config) -> Trained:
         graphs[ONNX_INT8] = quantised(graphs[ONNX])
     if material.torchscript:
         graphs[TORCHSCRIPT] = to_torchscript(_Answers(model))
-    return Trained([Grown(branch, graphs, TorchGraph(_Answers(model)))], whole, metrics=metrics)
+    return Trained(
+        [Grown(branch, graphs, TorchGraph(_Answers(model)))], whole, metrics=metrics, curves=curves
+    )
 
 
 def _model(
     fit: Shown, held: Shown, config: Config, material: Material
-) -> tuple[Vae | Projection, dict[str, float]]:
-    """What expects, and what there is to say of how it came about."""
+) -> tuple[Vae | Projection, dict[str, float], dict[str, list[float]]]:
+    """What expects, and what there is to say of how it came about: figures and curves."""
     devices = len(material.parts.devices)
     if config.expects != "network":
         directions = config.latent if config.expects == "components" else 0
-        return project(fit, *scalers(fit, devices, config), directions), {}
+        return project(fit, *scalers(fit, devices, config), directions), {}, {}
     model = new_model(fit, devices, config).to(material.device)
     losses = train(model, fit, held)
     _refuse_collapsed(losses, config)
-    return model.to("cpu"), {
+    metrics = {
         "epochs": float(len(losses.total) - 1),
         "best_epoch": float(losses.best),
         "held_out_error": losses.error[losses.best],
         "held_out_nats": losses.nats[losses.best],
     }
+    return model.to("cpu"), metrics, {"held out": losses.total, "held-out error": losses.error}
 
 
 def _refuse_collapsed(losses: Losses, config: Config) -> None:

@@ -154,7 +154,7 @@ def _thinned(
 
 def _dated(axes: Axes) -> None:
     axes.xaxis_date()
-    locator = AutoDateLocator(maxticks=9)  # type: ignore[no-untyped-call] # matplotlib's own gap
+    locator = AutoDateLocator(minticks=3, maxticks=12)  # type: ignore[no-untyped-call] # matplotlib's own gap
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call] # likewise
     axes.margins(x=0.005)

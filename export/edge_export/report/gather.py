@@ -2,23 +2,26 @@
 
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_anomaly.bundle import Bundle
 from edge_anomaly.errors import BundleError, RecordingError
-from edge_anomaly.ports import Model
+from edge_anomaly.ports import Graph, Model
+from edge_export.answers import in_turns
 from edge_export.evaluate import Judged, judge, judge_unlabelled
 from edge_export.evaluation import Setting
+from edge_export.package import CURVES
 from edge_export.recordings import Recording
 from edge_export.report.material import Latent, Material, Story
 
-__all__ = ["CURVES", "gather", "read_curves"]
+__all__ = ["gather", "projected", "read_curves"]
 
-CURVES = "training.npz"  # of a bundle: loss by epoch, an array a curve
 POINTS = 4_000  # windows in the latent picture
 
 
@@ -43,6 +46,8 @@ def gather(
     Raises:
         RecordingError: Recordings do not fit the bundle.
     """
+    graphs = {name: _Listening(graph) for name, graph in model.graphs.items()}
+    model = Model(graphs, model.ahead)
     labelled = bool(test) and all(r.labels is not None for r in test)
     if labelled:
         try:
@@ -51,8 +56,11 @@ def gather(
             if any(r.labels is not None and r.labels.any() for r in test):
                 raise
             labelled = False  # nothing was marked: as good as nobody having looked
+            for graph in graphs.values():
+                graph.heard.clear()
     if not labelled:
         judged = judge_unlabelled(bundle, model, train, test, setting)
+    heard = [graph.latent(judged.seen.device) for graph in graphs.values()]
     stories = [_story(judged, d) for d in range(len(judged.devices))]
     return Material(
         manifest=bundle.manifest,
@@ -60,7 +68,7 @@ def gather(
         stories=stories,
         train=train,
         curves=curves or {},
-        latent=_latent(stories),
+        latent=_latent(next((told for told in heard if told is not None), None), judged, stories),
         evaluation=judged.evaluation,
     )
 
@@ -98,19 +106,60 @@ def _story(judged: Judged, d: int) -> Story:
     )
 
 
-def _latent(stories: Sequence[Story]) -> Latent | None:
-    """Two principal directions of the deviations; a family's own latents take their place."""
-    deviation = np.concatenate([story.deviation for story in stories])
-    unusual = np.concatenate([story.ratio > 1 for story in stories])
-    if deviation.shape[1] < 2:  # noqa: PLR2004 - two directions
+def _latent(
+    told: NDArray[np.floating] | None, judged: Judged, stories: Sequence[Story]
+) -> Latent | None:
+    """What a graph says of its middle, or else the deviations of all signals."""
+    ratio = judged.scored.ratio
+    rows = np.linspace(0, ratio.size - 1, min(POINTS, ratio.size)).astype(int)
+    title = "The latent that the network gives each window"
+    if told is None:
+        title = "Deviations of all signals, by which windows are judged"
+        told = np.log1p(np.maximum(np.concatenate([s.deviation for s in stories]), 0))
+    found = projected(told[rows].astype(np.float64))
+    return None if found is None else Latent(found[0], ratio[rows] > 1, title, found[1])
+
+
+@dataclass
+class _Listening:
+    """A graph whose output `latent`, if it has one, is kept; fulfils `edge_anomaly.ports.Graph`."""
+
+    graph: Graph
+    heard: list[NDArray[np.float32]] = field(default_factory=list)
+
+    @property
+    def provider(self) -> str:
+        return self.graph.provider
+
+    @property
+    def inputs(self) -> Collection[str]:
+        return self.graph.inputs
+
+    def run(self, feed: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.float32]]:
+        answers = self.graph.run(feed)
+        if "latent" in answers and "state" not in self.inputs:  # else in another order
+            self.heard.append(answers["latent"].reshape(len(feed["device"]), -1))
+        return answers
+
+    def latent(self, device: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """Of each window in the order in which `device` names them, (N, Z)."""
+        if sum(map(len, self.heard)) != device.size:
+            return None
+        found: NDArray[np.float32] = np.concatenate(self.heard)[np.argsort(in_turns(device))]
+        return found
+
+
+def projected(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], float] | None:
+    """The two directions in which points differ most, and their share of the variance.
+
+    Returns:
+        (n, 2) and the share; None of less than two dimensions or points that are all alike.
+    """
+    if x.shape[1] < 2:  # noqa: PLR2004 - two directions
         return None
-    rows = np.linspace(0, len(deviation) - 1, min(POINTS, len(deviation))).astype(int)
-    x = np.log1p(np.maximum(deviation[rows], 0).astype(np.float64))
-    x -= x.mean(axis=0)
-    _, singular, axes = np.linalg.svd(x, full_matrices=False)
+    off = x - x.mean(axis=0)
+    _, singular, axes = np.linalg.svd(off, full_matrices=False)
     total = float((singular**2).sum())
     if total <= 0:
         return None
-    share = float((singular[:2] ** 2).sum()) / total
-    title = "Deviations of all signals in two directions"
-    return Latent(x @ axes[:2].T, unusual[rows], title, share)
+    return off @ axes[:2].T, float((singular[:2] ** 2).sum()) / total

@@ -58,7 +58,7 @@ class Material:
     """All that a report shows."""
 
     manifest: Manifest
-    sha256: str
+    sha256: str  # of the bundle; empty in a report that is a part of it
     stories: Sequence[Story]
     train: Sequence[Recording]
     curves: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # loss an epoch

@@ -25,7 +25,7 @@ def render(material: Material) -> str:
     return page.render(
         title=f"{manifest.name} {manifest.version}",
         subtitle=f"{manifest.family}, made {said.created} from data {said.data_sha256[:12]}, "
-        f"seed {said.seed}; bundle {material.sha256[:12]}",
+        f"seed {said.seed}" + (f"; bundle {material.sha256[:12]}" if material.sha256 else ""),
         style=here.joinpath("page.css").read_text("utf-8"),
         facts=list(_facts(material)),
         sections=list(sections(material)),

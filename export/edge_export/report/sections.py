@@ -202,7 +202,9 @@ def _latent(material: Material) -> Section | None:
     return Section(
         "latent",
         "latent picture",
-        "The middle of the model",
+        "Windows as points",
+        "Healthy windows lie close together; where those above the threshold lie apart from them, "
+        "the model tells trouble from health by more than size.",
         charts=[Chart(charts_model.latent(material.latent))],
     )
 

@@ -1,18 +1,24 @@
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from faulty_machines import WHOLE, broken, healthy
+from numpy.typing import NDArray
 
 from edge_anomaly.bundle import Bundle
 from edge_anomaly.errors import BundleError
 from edge_anomaly.ports import Model
+from edge_export.cli import main
 from edge_export.evaluation import Setting
 from edge_export.families import find
-from edge_export.report.gather import CURVES, gather, read_curves
+from edge_export.package import CURVES, read_bundle
+from edge_export.report.attach import attach
+from edge_export.report.gather import gather, projected, read_curves
 from edge_export.report.material import Material
 from edge_export.report.page import render
 from edge_export.report.words import beware, expect
@@ -174,3 +180,77 @@ def test_training_curves_are_read_where_they_were_kept(tmp_path: Path) -> None:
     (tmp_path / CURVES).write_bytes(b"no such thing")
     with pytest.raises(BundleError, match=r"training\.npz: not training curves"):
         read_curves(tmp_path)
+
+
+def test_two_directions_are_those_of_the_greatest_spread() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 4)) * [1, 10, 0.1, 3] + 7
+    points, share = projected(x) or (np.empty(0), 0.0)
+    assert abs(np.corrcoef(points[:, 0], x[:, 1])[0, 1]) > 0.99
+    assert abs(np.corrcoef(points[:, 1], x[:, 3])[0, 1]) > 0.95
+    assert share > 0.98
+    assert projected(np.ones((5, 4))) is None
+    assert projected(x[:, :1]) is None
+
+
+def test_a_graphs_own_latent_is_shown_where_it_tells_one(bundle: Bundle, model: Model) -> None:
+    train = [healthy(one) for one in WHOLE]
+    graph = model.graphs["main"]
+
+    class Telling:
+        provider, inputs = graph.provider, graph.inputs
+
+        def run(self, feed: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+            return {**graph.run(feed), "latent": feed["window"][:, -1, :2]}
+
+    found = gather(bundle, Model({"main": Telling()}), train, [], Setting())
+    assert found.latent is not None
+    assert "the network gives" in found.latent.title
+    values = np.concatenate([story.observed[:, :2] for story in found.stories])
+    want, _ = projected(values.astype(np.float64)) or (np.empty(0), 0)
+    rows = np.linspace(0, len(want) - 1, len(found.latent.points)).astype(int)
+    np.testing.assert_allclose(
+        np.abs(found.latent.points - found.latent.points.mean(axis=0)),
+        np.abs(want[rows] - want[rows].mean(axis=0)),
+        atol=1e-2 * np.abs(want).max(),
+    )
+
+
+def test_a_fresh_bundle_gets_its_report_and_is_still_one(tmp_path: Path) -> None:
+    train = [healthy(one) for one in WHOLE]
+    config = replace(find("lstm-ae").presets["small"], window=8, epochs=1)
+    train_bundle("lstm-ae", train, config, tmp_path / "b", Plan(name="b", torchscript=False))
+    attach(tmp_path / "b", train, config.held_out)
+    written = read_bundle(tmp_path / "b")
+    assert {"report.html", CURVES} <= written.manifest.files.keys()
+    text = (tmp_path / "b" / "report.html").read_text("utf-8")
+    assert "Loss by epoch" in text
+    assert "; bundle" not in text
+
+
+def test_a_report_that_cannot_be_made_costs_no_bundle(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bundle: Bundle
+) -> None:
+    train = [healthy(one) for one in WHOLE]
+    config = find("const").presets["default"]
+    train_bundle("const", train, config, tmp_path / "b", Plan(name="b", torchscript=False))
+    attach(tmp_path / "b", [replace(one, device="other") for one in train[:1]], 0.2)
+    assert "no report" in caplog.text
+    assert read_bundle(tmp_path / "b").manifest.devices == bundle.manifest.devices
+
+
+def test_the_command_writes_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = healthy(WHOLE[0])
+    lines = [",".join(("time", *one.signals))]
+    for t, values in zip(one.t_ns.tolist(), one.values.tolist(), strict=True):
+        lines.append(",".join([str(t // 10**9), *map(str, values)]))
+    Path("c-1.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    words = ["train", "--family", "pca", "--data", "c-1.csv", "--out", "b", "--no-report"]
+    assert main(words) == 0
+    assert not Path("b/report.html").exists()
+    assert main(["report", "b", "--data", "c-1.csv", "--test", "c-1.csv", "--out", "r.html"]) == 0
+    assert "r.html" in capsys.readouterr().err
+    assert "; bundle" in Path("r.html").read_text("utf-8")
