@@ -20,6 +20,8 @@ COMMANDS = (
     "evaluate_command",
     "compare_command",
     "report_command",
+    "rhythm_command",
+    "forests_command",
     "csv_command",
 )
 

@@ -15,7 +15,7 @@ from sklearn.ensemble import IsolationForest
 
 from edge_kernels import Forest
 
-__all__ = ["OPSET", "as_arrays", "flatten", "grow", "rounded_down", "to_onnx"]
+__all__ = ["OPSET", "as_arrays", "flatten", "from_arrays", "grow", "rounded_down", "to_onnx"]
 
 Floats = NDArray[np.float32]
 OPSET, ML_OPSET, IR_VERSION = 20, 3, 10  # what ONNX Runtime 1.20 and later load
@@ -107,6 +107,27 @@ def as_arrays(forests: Sequence[Forest]) -> dict[str, NDArray[Any]]:
     }
 
 
+def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Forest]:
+    """The forests that `as_arrays` put together, with `columns`, how many features they know."""
+    child = arrays["child"]
+    threshold = np.where(child == np.arange(child.size), np.inf, arrays["threshold"])
+    return [
+        Forest(
+            feature=arrays["feature"],
+            threshold=threshold.astype(np.float32),
+            child=child,
+            length=arrays["length"],
+            root=root,
+            depth=depth,
+            features=int(arrays["columns"][0]),
+            normal_length=float(normal),
+        )
+        for root, depth, normal in zip(
+            arrays["root"], arrays["depth"], arrays["normal"], strict=True
+        )
+    ]
+
+
 def to_onnx(forest: Forest, offset: float = -0.5) -> bytes:
     """The forest for other runtimes: one TreeEnsembleRegressor and a few scalars around it.
 
@@ -165,27 +186,41 @@ def to_onnx(forest: Forest, offset: float = -0.5) -> bytes:
 
 def _trees(forest: Forest) -> Mapping[str, Any]:
     """The operator's attributes: every node by its tree and its number there."""
-    starts = forest.root
-    tree = np.searchsorted(starts, np.arange(forest.feature.size), side="right") - 1
-    number = np.arange(forest.feature.size) - starts[tree]
-    child = forest.child - starts[tree]
-    leaf = forest.child == np.arange(forest.child.size)
+    mine = _reachable(forest)
+    place = np.full(forest.feature.size, -1)
+    place[mine] = np.arange(mine.size)
+    starts = place[forest.root]
+    tree = np.searchsorted(starts, np.arange(mine.size), side="right") - 1
+    number = np.arange(mine.size) - starts[tree]
+    child = place[forest.child[mine]] - starts[tree]
+    leaf = forest.child[mine] == mine
     ends = np.flatnonzero(leaf)
     return {
         "nodes_treeids": tree.tolist(),
         "nodes_nodeids": number.tolist(),
-        "nodes_featureids": forest.feature.tolist(),
+        "nodes_featureids": forest.feature[mine].tolist(),
         "nodes_modes": ["LEAF" if is_leaf else "BRANCH_LEQ" for is_leaf in leaf],
-        "nodes_values": np.where(leaf, 0, forest.threshold).astype(np.float32).tolist(),
+        "nodes_values": np.where(leaf, 0, forest.threshold[mine]).astype(np.float32).tolist(),
         "nodes_truenodeids": np.where(leaf, 0, child).tolist(),
         "nodes_falsenodeids": np.where(leaf, 0, child + 1).tolist(),
-        "nodes_missing_value_tracks_true": [0] * forest.feature.size,
-        "nodes_hitrates": [1.0] * forest.feature.size,
+        "nodes_missing_value_tracks_true": [0] * mine.size,
+        "nodes_hitrates": [1.0] * mine.size,
         "target_treeids": tree[ends].tolist(),
         "target_nodeids": number[ends].tolist(),
         "target_ids": [0] * ends.size,
-        "target_weights": forest.length[ends].astype(np.float32).tolist(),
+        "target_weights": forest.length[mine[ends]].astype(np.float32).tolist(),
     }
+
+
+def _reachable(forest: Forest) -> NDArray[np.int64]:
+    """Nodes of its own trees, in their order: its arrays may hold other forests' too."""
+    seen = np.zeros(forest.feature.size, np.bool_)
+    level = forest.root.astype(np.int64)
+    while level.size:
+        seen[level] = True
+        inner = level[forest.child[level] != level]
+        level = np.concatenate([forest.child[inner], forest.child[inner] + 1]).astype(np.int64)
+    return np.flatnonzero(seen)
 
 
 def _mean_length(rows: NDArray[Any]) -> NDArray[np.float64]:

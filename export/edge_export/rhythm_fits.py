@@ -8,16 +8,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.metrics import silhouette_score
 
 from edge_anomaly.scoring.rhythm import place_of_week
 from edge_export.fitting import Constants, Fitting
 from edge_export.isolation import as_arrays, flatten, grow
 from edge_kernels import forest_scores
 
-__all__ = ["fit_features", "fit_forest", "fit_profile", "places_of", "week"]
+__all__ = ["fit_features", "fit_forest", "fit_profile", "kinds_of_days", "places_of", "week"]
 
 WEEK_NS = 7 * 86_400 * 10**9
 DAYS = 7
+DAY_NS = WEEK_NS // DAYS
+HOURS = 24  # of a day's profile
+KINDS = 4  # of days at most: weekdays, Saturdays, Sundays and odd ones
+FEWEST_DAYS = 14  # below it no kinds are told apart
+SEPARATE = 0.1  # silhouette below which kinds are not worth telling apart
 FINEST = 2016  # places of a week: five minutes
 USUAL = 672  # a quarter of an hour, where slots are finer or do not divide the week
 SPREAD_FLOOR = 0.08  # of the 5th to 95th percentile: an hour in which nothing ever happens
@@ -42,6 +49,8 @@ def fit_profile(fitting: Fitting) -> Constants:
     """`median` and `spread` of each place of the week, (D, H, C), scaled units.
 
     Where a week is not known well enough, all days count as one; where not even that, all hours.
+    For people, and used by no stage: `days`, the usual profiles of each kind of day, (D, K, 24, C),
+    and `share`, how many of the days are of each kind, (D, K); NaN-free, with empty kinds at 0.
     """
     manifest, batch = fitting.manifest, fitting.batch
     places = places_of(manifest.period_ns)
@@ -51,10 +60,57 @@ def fit_profile(fitting: Fitting) -> Constants:
     newest = fitting.tracks[:, -1].astype(np.float64)  # (N, C)
     median = np.empty((len(manifest.devices), places, newest.shape[1]), np.float32)
     spread = np.empty_like(median)
+    days = np.zeros((len(manifest.devices), KINDS, HOURS, newest.shape[1]), np.float32)
+    share = np.zeros(days.shape[:2], np.float32)
+    local_ns = batch.end_ns - manifest.period_ns + manifest.utc_offset_minutes * 60 * 10**9
     for d in range(len(manifest.devices)):
         mine = batch.device == d
         median[d], spread[d] = week(newest[mine], place[mine], places)
-    return {"median": median, "spread": spread}
+        kinds, shares = kinds_of_days(newest[mine], local_ns[mine])
+        days[d, : len(kinds)], share[d, : len(kinds)] = kinds, shares
+    return {"median": median, "spread": spread, "days": days, "share": share}
+
+
+def kinds_of_days(
+    values: NDArray[np.float64], local_ns: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Usual profiles of each kind of day, (K, 24, C), most frequent first, and its share, (K,).
+
+    K-means over whole days, with as many kinds as separate best; one where none do, and none
+    where no day is whole.
+
+    Args:
+        values: Healthy time, shape (n, C).
+        local_ns: Local time of each, shape (n,).
+    """
+    day, hour = local_ns // DAY_NS, local_ns % DAY_NS * HOURS // DAY_NS
+    row = day - day.min()
+    total = np.zeros((int(row.max()) + 1, HOURS, values.shape[1]))
+    count = np.zeros(total.shape[:2])
+    np.add.at(total, (row, hour), values)
+    np.add.at(count, (row, hour), 1)
+    whole = (count > 0).all(axis=1)
+    profiles = total[whole] / count[whole, :, np.newaxis]
+    kind = _kinds(profiles.reshape(len(profiles), HOURS * values.shape[1]))
+    sizes = np.bincount(kind)
+    order = np.argsort(-sizes, kind="stable")[: sizes.size]
+    usual = [np.median(profiles[kind == k], axis=0) for k in order]
+    shape = (0, HOURS, values.shape[1])
+    return np.stack(usual) if usual else np.empty(shape), sizes[order] / max(1, len(profiles))
+
+
+def _kinds(profiles: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which kind each day is of, (n,)."""
+    best, highest = np.zeros(len(profiles), np.int64), SEPARATE
+    if len(profiles) < FEWEST_DAYS or not np.ptp(profiles, axis=0).any():
+        return best
+    for kinds in range(2, KINDS + 1):
+        kind = KMeans(kinds, n_init=4, random_state=SEED).fit_predict(profiles)
+        if np.unique(kind).size == kinds:
+            found = float(silhouette_score(profiles, kind))
+            if found > highest:
+                best, highest = kind.astype(np.int64), found
+    return best
 
 
 def week(values: NDArray[np.float64], place: NDArray[np.int64], places: int) -> tuple[Any, Any]:

@@ -5,8 +5,8 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from edge_export.isolation import as_arrays, flatten, grow, rounded_down, to_onnx
-from edge_kernels import Forest, forest_scores
+from edge_export.isolation import as_arrays, flatten, from_arrays, grow, rounded_down, to_onnx
+from edge_kernels import forest_scores
 
 RNG = np.random.default_rng(0)
 TRAINING = RNG.normal(size=(3000, 7)).astype(np.float32)
@@ -61,20 +61,13 @@ def test_several_forests_in_one_set_of_arrays_are_those_forests() -> None:
     forests = [flatten(grow(TRAINING + shift, trees=5, seed=shift)) for shift in range(3)]
     stored = as_arrays(forests)
     assert all(np.isfinite(value).all() for value in stored.values())
-    leaf = stored["child"] == np.arange(stored["child"].size)
-    for track, forest in enumerate(forests):
-        again = Forest(
-            feature=stored["feature"],
-            threshold=np.where(leaf, np.inf, stored["threshold"]),
-            child=stored["child"],
-            length=stored["length"],
-            root=stored["root"][track],
-            depth=stored["depth"][track],
-            features=7,
-            normal_length=float(stored["normal"][track]),
-        )
+    again = from_arrays(stored | {"columns": np.array([7])})
+    for forest, same in zip(forests, again, strict=True):
         want = forest_scores(forest, FRESH[:100])
-        assert forest_scores(again, FRESH[:100]).tobytes() == want.tobytes()
+        assert forest_scores(same, FRESH[:100]).tobytes() == want.tobytes()
+        (graph,) = session(to_onnx(same)).run(["score"], {"rows": FRESH[:100]})
+        np.testing.assert_allclose(graph, want + 0.5, atol=1e-6)
+        assert len(to_onnx(same)) == len(to_onnx(forest))  # the others' trees are left out
 
 
 def test_thresholds_are_rounded_down_never_up() -> None:

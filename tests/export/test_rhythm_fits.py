@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge_export.rhythm_fits import SPREAD_FLOOR, places_of, week
+from edge_export.rhythm_fits import SPREAD_FLOOR, kinds_of_days, places_of, week
 
 PLACES = 168
 RNG = np.random.default_rng(0)
@@ -65,3 +65,28 @@ def test_a_signal_that_stands_still_has_a_spread() -> None:
 )
 def test_a_place_is_a_slot_or_a_quarter_of_an_hour(seconds: int, places: int) -> None:
     assert places_of(seconds * 10**9) == places
+
+
+def test_working_days_and_weekends_are_two_kinds_of_days() -> None:
+    place = hours(10)
+    local_ns = np.arange(place.size) * 3600 * 10**9 + 4 * 86_400 * 10**9  # from a Monday on
+    days, share = kinds_of_days(load(place), local_ns)
+    assert days.shape == (2, 24, 1)
+    np.testing.assert_allclose(share, [5 / 7, 2 / 7])
+    assert days[0, 12, 0] > 90
+    assert days[1, 12, 0] < 60
+
+
+def test_days_that_are_all_alike_or_too_few_are_of_one_kind() -> None:
+    place = hours(4)
+    local_ns = np.arange(place.size) * 3600 * 10**9
+    for n in (24, place.size):
+        days, share = kinds_of_days(np.ones((n, 1)), local_ns[:n])
+        assert len(days) == 1
+        assert share.tolist() == [1]
+
+
+def test_without_a_whole_day_there_is_no_kind() -> None:
+    days, share = kinds_of_days(np.ones((5, 2)), np.arange(5) * 3600 * 10**9)
+    assert days.shape == (0, 24, 2)
+    assert share.size == 0

@@ -117,8 +117,13 @@ def train(material: Material, config: Config) -> Trained:
     Raises:
         UselessModelError: The network explains next to nothing of what was held out.
     """
-    if config.published:
-        return _published(material, config)
+    trained = _published(material, config) if config.published else _default(material, config)
+    found = rhythm(material.recordings, material.slicing.period_ns, share=1 - config.held_out)
+    periods = {f"period_{i}": period for i, period in enumerate(found.periods, start=1)}
+    return replace(trained, metrics={**periods, **trained.metrics})
+
+
+def _default(material: Material, config: Config) -> Trained:
     week = max(spans(config, material.slicing.period_ns)) if config.network else config.window
     grown, metrics = [_week(material, config, week)], dict[str, float]()
     curves: dict[str, list[float]] = {}
