@@ -17,17 +17,19 @@ from pathlib import Path
 import msgspec
 import shtab
 
-from edge_anomaly import bundle_command, feed, replay, schema_command, simulate
+from edge_anomaly import bundle_command, feed, replay, schema_command, simulate, status_command
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt import MqttLink
 from edge_anomaly.adapters.mqtt_dial import Identity
 from edge_anomaly.adapters.store import SqliteStore
+from edge_anomaly.adapters.systemd import Notifier
 from edge_anomaly.adapters.vitals import Vitals
 from edge_anomaly.compose import compose
 from edge_anomaly.config import Broker, Config, Secret
 from edge_anomaly.core import Core
 from edge_anomaly.demo import command as demo
 from edge_anomaly.errors import AgentError, ConfigError, StoreError
+from edge_anomaly.event_log import EventLog, begin_logging
 from edge_anomaly.hosting import host_page
 from edge_anomaly.keeper import Keeper, Pace
 from edge_anomaly.outbox import Outbox
@@ -36,7 +38,7 @@ from edge_kernels import warm
 
 __all__ = ["main", "parser", "run"]
 
-COMMANDS = (replay, demo, simulate, feed, bundle_command, schema_command)
+COMMANDS = (replay, demo, simulate, feed, bundle_command, schema_command, status_command)
 EXAMPLES = """\
 examples:
   edge-agent demo --for 60s                    see it work; needs nothing but the install
@@ -81,6 +83,9 @@ def parser() -> argparse.ArgumentParser:
     shtab.add_argument_to(top, "--print-completion")
     file = top.add_argument("--config", type=Path, metavar="FILE", help="run with this plant.yaml")
     file.complete = shtab.FILE  # type: ignore[attr-defined] # how shtab is told
+    top.add_argument(
+        "--log-format", choices=["console", "json"], default="console", help="of standard error"
+    )
     top.add_argument("--verbose", action="store_true", help="say more on standard error")
     top.set_defaults(run=None)
     subparsers = top.add_subparsers(metavar="COMMAND")
@@ -102,11 +107,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         AgentError: A file, bundle or the broker is at fault.
     """
-    logging.basicConfig(
-        level=logging.DEBUG if args.verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
+    begin_logging(args.log_format, verbose=args.verbose)
     stop = _StopSignals()
     config, core, monitors = compose(args.config)
     password = _secret(config.broker.password, args.config, "broker.password")
@@ -128,8 +129,12 @@ def run(args: argparse.Namespace) -> int:
             manifest = monitor.bundle.manifest
             log.info("model %s %s on %s", manifest.name, manifest.version, monitor.model.provider)
         log.info("ready; alarms go to %s/event", config.base)
+        notifier = Notifier(time.monotonic)
+        notifier.ready(f"watching {len(core.devices)} devices")
+        stack.callback(notifier.stopping)
         vitals = Vitals(keeper, link, config.base, time.monotonic)
-        serve(keeper, link, time.time_ns, time.monotonic, stop.asked, [vitals, *page])
+        bystanders = [vitals, *page, EventLog(config.base), notifier]
+        serve(keeper, link, time.time_ns, time.monotonic, stop.asked, bystanders)
     log.info("stopped")
     return 0
 

@@ -24,6 +24,7 @@ __all__ = [
     "Commands",
     "Config",
     "Duration",
+    "HomeAssistant",
     "Input",
     "Model",
     "Raise",
@@ -129,6 +130,12 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     synchronous: Literal["full", "normal"] = "full"  # outlive a loss of power, or only a crash
 
 
+class HomeAssistant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Have Home Assistant find the devices by itself."""
+
+    prefix: Word = "homeassistant"
+
+
 class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The page, /healthz, /readyz and /metrics."""
 
@@ -162,6 +169,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     models: Annotated[list[Model], msgspec.Meta(min_length=1)]
     alarms: Alarms = msgspec.field(default_factory=Alarms)
     commands: Commands = Commands()
+    home_assistant: HomeAssistant | None = None  # discovery; `{}` turns it on
     web: Text | Web | None = None  # the page; absent: none
     offline_after: Duration = _lasting("5min")  # silence, after which a device counts as offline
     store: Text | Store | None = None  # absent: a restart begins with empty windows

@@ -22,6 +22,7 @@ from edge_anomaly.commands import (
 )
 from edge_anomaly.config import Config
 from edge_anomaly.errors import ConfigError, StateError
+from edge_anomaly.home_assistant import discovery, has_started, status_filter
 from edge_anomaly.intake import Intake
 from edge_anomaly.monitor import Judged, Monitor
 from edge_anomaly.outgoing import Outgoing
@@ -96,6 +97,7 @@ class Core:
             )
             for device, monitor in self._watch.items()
         }
+        self._home = None if config.home_assistant is None else config.home_assistant.prefix
         self._availability = Availability(self._watch, config.offline_after)
         self._looked_ns = 0  # for silent devices
         self.newest_ns: int | None = None  # end of the newest window
@@ -111,6 +113,8 @@ class Core:
     def subscriptions(self) -> list[tuple[str, int]]:
         """Topic filter and QoS of every input, and of the commands."""
         commands = [] if self._allowed == [] else [(command_filter(self._base), 1)]
+        if self._home is not None:
+            commands.append((status_filter(self._home), 1))
         return self.input_filters + commands
 
     @property
@@ -158,6 +162,7 @@ class Core:
             say.info(self._monitors, self._version, self._config_sha256, now_ns),
             *(say.available(device, presence) for device, presence in self._availability),
             *(say.state(self.annunciator.state(device)) for device in sorted(self._told)),
+            *self._discovery(),
         ]
 
     def stopped(self, now_ns: int) -> list[Publish]:
@@ -169,7 +174,9 @@ class Core:
         out: list[Publish] = []
         for message in messages:
             verb = verb_of(self._base, message.topic)
-            if verb is None:
+            if self._home is not None and message.topic == status_filter(self._home):
+                out += self._discovery() if has_started(self._home, message) else []
+            elif verb is None:
                 out += self._intake.read(message, arrived_ns)
             else:
                 out += self._command(verb, message, arrived_ns)
@@ -243,6 +250,13 @@ class Core:
         except StateError as exc:
             return f"the advisories of {name}: {exc}"
         return None
+
+    def _discovery(self) -> list[Publish]:
+        """What Home Assistant finds the devices by, where it is to."""
+        if self._home is None:
+            return []
+        named = [(d, monitor.bundle.manifest.name) for d, monitor in self._watch.items()]
+        return discovery(self._home, self._base, named, self._version)
 
     def _presence(self, now_ns: int) -> list[Publish]:
         """Of devices that are heard for the first time, or no longer; looked for every second."""
