@@ -189,7 +189,8 @@ class Core:
         out: list[Publish] = []
         for monitor in self._monitors:
             out += self._publish(monitor.expire(now_ns), now_ns)
-        out += [self._outgoing.event(event) for event in self.annunciator.tick(now_ns)]
+        told = [*self._silences(now_ns), *self.annunciator.tick(now_ns)]
+        out += [self._outgoing.event(event) for event in told]
         self._intake.look_at_clocks()
         return out + self._states() + self._presence(now_ns) + self._errors(now_ns)
 
@@ -331,6 +332,19 @@ class Core:
             if window.score is not None and window.device not in self._told:
                 self.annunciator.touch(window.device)
         return out
+
+    def _silences(self, now_ns: int) -> Iterator[Event]:
+        """Of devices that have sent nothing for too long."""
+        for monitor in self._monitors:
+            after_ns = self._devices[monitor.watched[0]].silence_ns
+            if after_ns is not None:
+                for device, since_ns in monitor.timeline.overdue(now_ns, after_ns):
+                    yield from self._devices[device].silent(since_ns, now_ns)
+
+    def clock_set(self, by_ns: int) -> None:
+        """The gateway's clock was set forward (or back): nobody has been silent so long."""
+        for monitor in self._monitors:
+            monitor.timeline.shift(by_ns)
 
     def _states(self) -> list[Publish]:
         """Of the devices that stand otherwise than was last said, or of which nothing was."""

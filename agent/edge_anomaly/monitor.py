@@ -37,6 +37,10 @@ class Judged:
     observed: NDArray[np.float32]  # (C,) engineering units
     expected: NDArray[np.float32]  # (C,)
     where_ns: tuple[int, int] | None = None  # start and end of what a stage blames in the window
+    unscored: str | None = None  # why: warming_up | coverage | not_finite
+    last: NDArray[np.float32] | None = None  # (C,) the newest slot, engineering units
+    age_ns: NDArray[np.int64] | None = None  # (C,) since the last reading, or NEVER
+    still_ns: NDArray[np.int64] | None = None  # (C,) how long the value has been the same
 
 
 class Monitor:
@@ -57,6 +61,7 @@ class Monitor:
         self.units = [signal.unit for signal in manifest.signals]
         self.windows = 0  # scored so far
         self._rows = {d: row for row, d in enumerate(self.devices) if watch.watches(d)}
+        self.watched = list(self._rows)  # by the config
         if not self._rows:
             raise ConfigError(
                 f"{watch.devices} names no device of {watch.bundle}, "
@@ -161,11 +166,17 @@ class Monitor:
         self.windows += int(scored.sum())
         period, span = self.timeline.period_ns, self.bundle.window
         nothing = np.empty(0, np.float32)
+        # Copies: the room is written anew before everybody has looked at every window.
+        age, still = self._due.age[:count].copy(), self._due.still[:count].copy()
+        last = self._due.window[:count, -1].copy()
         for i in range(count):
             end_ns = (int(self._due.slot[i]) + 1) * period
             at = int(place[i]) if scored[i] else None
             # A reading near 3e38 leaves inf or NaN, which no alarm and no JSON can hold.
             score = math.nan if at is None else float(scores.score[at])
+            unscored = None if math.isfinite(score) else "not_finite"
+            if at is None:
+                unscored = "coverage" if self._due.warm[i] else "warming_up"
             yield Judged(
                 device=self.devices[device[i]],
                 start_ns=end_ns - span * period,
@@ -180,6 +191,10 @@ class Monitor:
                 observed=nothing if at is None else scores.observed[at],
                 expected=nothing if at is None else scores.expected[at],
                 where_ns=None if at is None else self._where(scores, at, end_ns),
+                unscored=unscored,
+                last=last[i],
+                age_ns=age[i],
+                still_ns=still[i],
             )
 
     def _where(self, scores: Scores, at: int, end_ns: int) -> tuple[int, int] | None:

@@ -85,6 +85,7 @@ class Outgoing:
             threshold=rounded(window.threshold * scale),
             warm=window.warm,
             coverage=round(window.coverage, 4),
+            unscored=window.unscored,
             window=WindowSpan(
                 start=iso(window.start_ns),
                 end=iso(window.end_ns),

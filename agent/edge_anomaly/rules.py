@@ -18,7 +18,9 @@ __all__ = [
     "Day",
     "Drifting",
     "Flood",
+    "NoData",
     "Raise",
+    "Stuck",
     "Trending",
 ]
 
@@ -96,6 +98,20 @@ class Drifting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     over: Duration = lasting("24h")  # and at least so long
 
 
+class Stuck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When a signal that reads the same all the time is told as `stuck`."""
+
+    after: Duration = lasting("10min")  # or three times the longest flat stretch learnt from
+    signals: list[Name] = []  # watched too where the bundle does not tell what is usual
+
+
+class NoData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When silence of a device, or of some of its signals, is told as `no-data`."""
+
+    after: Duration = lasting("5min")  # and three periods of the model at least
+    signals: list[Name] | None = None  # that must keep coming; absent: all
+
+
 class Calendar(
     msgspec.Struct,
     frozen=True,
@@ -163,6 +179,8 @@ class Alarms(
     stale: Duration = lasting("24h")  # an alarm that stands so long is told as stale, once
     trend: Trending | None = None  # `{}` turns it on
     drift: Drifting | None = msgspec.field(default_factory=Drifting)  # where the bundle can tell
+    stuck: Stuck | None = msgspec.field(default_factory=Stuck)
+    no_data: NoData | None = msgspec.field(default_factory=NoData)
     flood: Flood = msgspec.field(default_factory=Flood)
     chatter: Chatter = msgspec.field(default_factory=Chatter)
     groups: dict[Name, list[Name]] = {}  # line or area: ids or patterns of its devices

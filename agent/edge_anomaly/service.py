@@ -13,6 +13,7 @@ __all__ = ["serve"]
 POLL_S = 0.05  # longest wait for a message: how late a slot may close and a signal be heard
 STALL_S = 0.002  # the same while messages wait for their acknowledgement
 AGAIN = 500  # scores a round that are said again after a crash
+CLOCK_SET_NS = 500_000_000  # the clock is further than this from where it should be: it was set
 PARTING_S = 5.0  # for the broker to confirm what is still to be said at the end
 
 
@@ -40,13 +41,16 @@ def serve(
     """
     outbox = keeper.outbox
     greeted = 0
+    ahead_ns = _ahead(clock, steady)
     while not stopping():
         messages = link.poll(STALL_S if keeper.waiting else POLL_S)
         greeting, greeted = link.connections != greeted, link.connections
         fresh = keeper.fresh(messages, session=not greeting or link.resumed)
         for bystander in bystanders:
             fresh += bystander.asked()
-        turn = Turn(clock(), greeting, link.connected, fresh)
+        ahead_ns, before_ns = _ahead(clock, steady), ahead_ns
+        clock_set_ns = ahead_ns - before_ns if abs(ahead_ns - before_ns) > CLOCK_SET_NS else 0
+        turn = Turn(clock(), greeting, link.connected, fresh, clock_set_ns)
         retained, said = take(keeper.core, turn)
         keeper.record(turn, steady())
         for bystander in bystanders:
@@ -68,6 +72,11 @@ def serve(
     link.close(keeper.core.stopped(clock()))
     outbox.confirm(link.confirmed())
     keeper.close(steady())
+
+
+def _ahead(clock: Callable[[], int], steady: Callable[[], float]) -> int:
+    """How far the clock is ahead of the time that never jumps, ns."""
+    return clock() - round(steady() * 1e9)
 
 
 def _tell(outbox: Outbox, link: Link, now_s: float) -> None:

@@ -14,6 +14,7 @@ from edge_anomaly.manifest import Manifest
 from edge_kernels import (
     ACCEPTED,
     EMPTY,
+    FUTURE,
     Due,
     Readings,
     end_hold,
@@ -102,6 +103,8 @@ class Timeline:
         self._waiting: list[tuple[Readings, bool] | _End] = []
         self._singles: list[tuple[int, int, int, float]] = []
         self._now_ns = EMPTY
+        self._silent = np.zeros(size, np.bool_)  # and told so
+        self._refused_ns = np.full(size, EMPTY)  # arrival of what is ahead of our clock
         self._suspected = np.zeros(size, np.bool_)  # of a wrong unit, and told
 
     def _how(self, watch: Watch) -> NDArray[np.uint8]:
@@ -146,6 +149,18 @@ class Timeline:
         """Time of the newest reading of each device that had one."""
         seen = np.flatnonzero(self._grid.newest != EMPTY)
         return {self._devices[row]: int(self._grid.newest[row]) for row in seen}
+
+    def overdue(self, now_ns: int, after_ns: int) -> Iterator[tuple[str, int]]:
+        """Devices of which nothing has come for `after_ns`, each told once a silence.
+
+        Yields:
+            The device, and since when it is silent, by its own clock.
+        """
+        heard = np.maximum(self._grid.arrived, self._refused_ns)
+        late = (heard != EMPTY) & (now_ns - heard >= after_ns)
+        for row in np.flatnonzero(late & ~self._silent).tolist():
+            yield self._devices[row], int(self._grid.newest[row])
+        self._silent = late
 
     def add(self, row: int, column: int, t_ns: int, value: float) -> None:
         """Take a reading; it counts from the next `place` on."""
@@ -230,6 +245,7 @@ class Timeline:
                 yield count
         self.readings += size
         if outcome.any():  # ACCEPTED is 0: nearly never
+            self._refused_ns[readings.device[outcome == FUTURE]] = arrived_ns
             yield from self._refused(readings, outcome)
 
     def expire(self, now_ns: int) -> Iterator[int]:
@@ -243,18 +259,25 @@ class Timeline:
 
     def resume(self, now_ns: int) -> None:
         """Count no silence before `now_ns`: the agent, not the devices, was away."""
-        np.maximum(self._grid.arrived, now_ns, out=self._grid.arrived)
+        seen = self._grid.arrived != EMPTY
+        self._grid.arrived[seen] = np.maximum(self._grid.arrived[seen], now_ns)
 
     def shift(self, by_ns: int) -> None:
         """The gateway's clock was set: silence goes on as if it had always been so."""
         seen = self._grid.arrived != EMPTY
         self._grid.arrived[seen] += by_ns
+        self._refused_ns[self._refused_ns != EMPTY] += by_ns
         self._grid.behind_arrived[seen] += by_ns
         self._now_ns += by_ns if self._now_ns != EMPTY else 0
 
     def snapshot(self) -> dict[str, Any]:
         """All that the readings left behind."""
-        return {"readings": self.readings, "now_ns": self._now_ns, "grid": grid_state(self._grid)}
+        return {
+            "readings": self.readings,
+            "now_ns": self._now_ns,
+            "grid": grid_state(self._grid),
+            "silent": self._silent.copy(),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a `snapshot`.
@@ -264,10 +287,11 @@ class Timeline:
         """
         try:
             readings, now_ns = int(state["readings"]), int(state["now_ns"])
+            silent = np.array(state["silent"], np.bool_).reshape(self._silent.shape)
             self._grid = restore_grid(self._grid, dict(state["grid"]))
         except (KeyError, TypeError, ValueError) as exc:
             raise StateError(f"time grid: {exc}") from exc
-        self.readings, self._now_ns = readings, now_ns
+        self.readings, self._now_ns, self._silent = readings, now_ns, silent
 
     def _tell(self, now_ns: int) -> None:
         """Know the time. It never runs backwards but when somebody sets the clock."""

@@ -23,10 +23,13 @@ class Turn(NamedTuple):
     greeting: bool  # a connection has been made since the last turn
     ticking: bool  # the broker can reach us, so that silence means something
     messages: list[Message]
+    clock_set_ns: int = 0  # how far our clock was set forward (or back) since the last turn
 
 
 def take(core: Core, turn: Turn) -> tuple[list[Publish], list[Publish]]:
     """Give a turn to the core; its greeting, and all else that it has to say."""
+    if turn.clock_set_ns:
+        core.clock_set(turn.clock_set_ns)
     greeting = core.connected(turn.now_ns) if turn.greeting else []
     said = core.receive(turn.messages, turn.now_ns) if turn.messages else []
     if turn.ticking:

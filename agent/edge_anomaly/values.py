@@ -168,6 +168,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     warm: bool
     coverage: float
+    unscored: str | None = None  # why there is no score: warming_up | coverage | not_finite
     window: WindowSpan
 
 

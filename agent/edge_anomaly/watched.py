@@ -1,4 +1,4 @@
-"""One device as the alarms see it: its anomaly alarm, and the advisories beside it."""
+"""One device as the alarms see it: its anomaly alarm, and what is told beside it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from edge_anomaly.advisories import Advisor, advisory_detector
 from edge_anomaly.annunciator import Annunciator
 from edge_anomaly.bundle import Bundle
+from edge_anomaly.conditions import NO_DATA, Conditions, condition_detector
 from edge_anomaly.findings import anomaly, anomaly_detector
 from edge_anomaly.monitor import Judged
 from edge_anomaly.rules import Alarms
@@ -32,6 +33,11 @@ class Watched:
         self._annunciator = annunciator
         self._signals = bundle.manifest.signals
         self.alarm = annunciator.add(device, anomaly_detector(bundle, rules))
+        self._conditions = Conditions(bundle, row, rules)
+        self._sensors = {
+            name: annunciator.add(device, condition_detector(name, bundle, rules))
+            for name in self._conditions.watches
+        }
         self._advisor = Advisor(bundle, row, rules)
         self._advisories = {
             name: annunciator.add(device, advisory_detector(name, bundle, rules))
@@ -40,10 +46,14 @@ class Watched:
 
     def judge(self, window: Judged, now_ns: int) -> list[Event]:
         """The transitions that a window makes."""
+        events = []
+        for name, found in self._conditions.take(window, self._stands):
+            if name in self._sensors:
+                events += self._annunciator.judge(self._sensors[name], found, now_ns)
         finding = anomaly(window, self._signals, self._trend)
         if finding is None:
-            return []
-        events = self._annunciator.judge(self.alarm, finding, now_ns)
+            return events
+        events += self._annunciator.judge(self.alarm, finding, now_ns)
         if self._advisories:
             calm = not self.alarm.life.open
             threshold = window.threshold * self.alarm.scale
@@ -51,9 +61,21 @@ class Watched:
                 events += self._annunciator.judge(self._advisories[name], advice, now_ns)
         return events
 
+    @property
+    def silence_ns(self) -> int | None:
+        """How long the device may be silent; None where nobody is to be told."""
+        return self._conditions.after_ns
+
+    def silent(self, since_ns: int, now_ns: int) -> list[Event]:
+        """The transitions that the silence of the whole device makes."""
+        if NO_DATA not in self._sensors or self._stands(NO_DATA):
+            return []
+        finding = self._conditions.silent(since_ns)
+        return self._annunciator.judge(self._sensors[NO_DATA], finding, now_ns)
+
     def snapshot(self) -> dict[str, Any]:
         """What `restore` takes; the alarms are the annunciator's."""
-        return self._advisor.snapshot()
+        return {**self._advisor.snapshot(), "conditions": self._conditions.snapshot()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up where a snapshot left off.
@@ -62,6 +84,11 @@ class Watched:
             StateError: It does not fit.
         """
         self._advisor.restore(state)
+        self._conditions.restore(state.get("conditions", {}))
+
+    def _stands(self, condition: str) -> bool:
+        alarm = self._sensors.get(condition)
+        return alarm is not None and alarm.decision.active
 
     def _trend(self) -> Trend | None:
         return self._advisor.trend

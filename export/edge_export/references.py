@@ -1,5 +1,6 @@
-"""What healthy time looked like: the arrays that the agent's drift watchdog compares with."""
+"""What healthy time looked like: what the agent's watchdogs over drift and sensors go by."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,9 @@ from numpy.typing import NDArray
 
 from edge_anomaly.bundle import Manifest
 from edge_anomaly.drift import bin_shares, tenths
-from edge_export.recordings import Windows
+from edge_export.recordings import Recording, Windows
 
-__all__ = ["FEWEST", "healthy_reference"]
+__all__ = ["FEWEST", "healthy_reference", "longest_still"]
 
 FEWEST = 50  # windows that share no reading; fewer are no distribution
 
@@ -51,6 +52,33 @@ def healthy_reference(
         "reference.shares": np.stack(shares).astype(np.float32),
         "reference.windows": np.array(counts, np.int64),
     }
+
+
+def longest_still(recordings: Sequence[Recording], devices: Sequence[str]) -> NDArray[np.int64]:
+    """How long each signal read the same at a stretch: beyond a multiple of it, it is stuck.
+
+    Args:
+        recordings: Of one set of signals, healthy.
+        devices: Names, D of them.
+
+    Returns:
+        ns, shape (D, C); -1 for a signal of which there are not two readings.
+    """
+    longest = np.full((len(devices), len(recordings[0].signals)), -1, np.int64)
+    for recording in recordings:
+        if recording.device not in devices:
+            continue
+        row = list(devices).index(recording.device)
+        for column, values in enumerate(recording.values.T):
+            told = np.isfinite(values)
+            times, read = recording.t_ns[told], values[told]
+            if times.size > 1:
+                begins = np.flatnonzero(np.concatenate([[True], read[1:] != read[:-1]]))
+                ends = np.append(begins[1:], times.size) - 1
+                longest[row, column] = max(
+                    longest[row, column], int((times[ends] - times[begins]).max())
+                )
+    return longest
 
 
 def _described(values: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -61,7 +61,10 @@ def test_a_replay_gives_the_events_of_the_live_run() -> None:
         one = message(second, {"flow": flow, "temp": temp}, device=device)
         sent += live.receive([one], START + second * SECOND)
     sent += live.tick(START + 10**6 * SECOND)
-    told = [event | {"publish_ts": ""} for event in of(sent, "event")]
+    # But for the last, long silence, of which only a clock can tell.
+    told = [
+        event | {"publish_ts": ""} for event in of(sent, "event") if event["detector"] != "no-data"
+    ]
     assert sorted(told, key=lambda event: (event["device"], event["ts"])) == replayed
     assert replayed
 

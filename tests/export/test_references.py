@@ -2,8 +2,8 @@ import numpy as np
 from plants import bundle
 
 from edge_anomaly.drift import Drift, reference_of
-from edge_export.recordings import Windows
-from edge_export.references import FEWEST, healthy_reference
+from edge_export.recordings import Recording, Windows
+from edge_export.references import FEWEST, healthy_reference, longest_still
 
 LENGTH = 4  # slots of a window of the small plant
 
@@ -43,3 +43,14 @@ def test_the_agent_finds_no_drift_in_what_the_reference_was_made_of() -> None:
     found = [drift.add(i, float(score[i]), held.window[i, -1]) for i in range(300)]
     assert found[-1] is not None
     assert found[-1].psi < 1e-9
+
+
+def test_how_long_a_signal_reads_the_same_is_its_longest_flat_stretch() -> None:
+    gap = np.nan
+    values = np.array([[1, 5], [1, gap], [1, 5], [2, 5], [2, 5]], np.float32)
+    times = np.array([0, 10, 20, 30, 70]) * 10**9
+    whole = Recording("a", times, ("x", "y"), values)
+    later = Recording("a", times[:3] + 10**12, ("x", "y"), np.array([[1, 2]] * 3, np.float32))
+    other = Recording("b", times[:1], ("x", "y"), values[:1])
+    found = longest_still([whole, later, other], ["a", "b", "c"])
+    assert (found // 10**9).tolist() == [[40, 70], [-1, -1], [-1, -1]]
