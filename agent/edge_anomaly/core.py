@@ -194,6 +194,11 @@ class Core:
         self._intake.look_at_clocks()
         return out + self._states() + self._presence(now_ns) + self._errors(now_ns)
 
+    def prepare(self) -> None:
+        """Do what can be done before the next messages arrive; changes nothing that is told."""
+        for monitor in self._monitors:
+            monitor.prepare()
+
     def snapshot(self) -> dict[str, Any]:
         """All that earlier messages left behind, as plain values and arrays."""
         return {

@@ -63,6 +63,7 @@ def serve(
         if keeper.due(steady()) and keeper.commit(steady()):
             link.acknowledge()
         _tell(outbox, link, steady())
+        keeper.core.prepare()  # all is said: what is left of the time goes to what comes next
     if keeper.commit(steady()):
         link.acknowledge()
     deadline = steady() + PARTING_S
