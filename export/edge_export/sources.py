@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_anomaly.errors import RecordingError
-from edge_export import tables
+from edge_export import messages, tables
 from edge_export.datasets.catalogue import DATASETS
 from edge_export.datasets.files import Halves
 from edge_export.recordings import Recording
 
 __all__ = ["NAMES", "healthy", "labelled", "public", "recorded"]
 
+MESSAGES = (".ndjson", ".jsonl")  # a message a line
 NAMES = (
-    ".csv or .parquet (a time column, perhaps `device`, the rest signals), or a public dataset "
+    ".csv or .parquet (a time column, perhaps `device`, the rest signals), .ndjson (recorded "
+    "messages, see --inputs), or a public dataset "
     f"in the folder that EDGE_DATA names ({', '.join(DATASETS)}), all of it or some: "
     "`smd:machine-2-8,machine-3-4`"
 )
@@ -30,19 +32,27 @@ def public(name: str) -> Halves | None:
     return DATASETS[dataset].load(None, entities.split(",") if entities else None)
 
 
-def healthy(names: Sequence[str]) -> list[Recording]:
+def healthy(names: Sequence[str], inputs: Path | None = None) -> list[Recording]:
     """Recordings to learn from, of all names, in the order given.
 
     Args:
-        names: Public datasets (their training halves) and .csv or .parquet files.
+        names: Public datasets (their training halves), .csv or .parquet files, and .ndjson files
+            of recorded messages.
+        inputs: The plant.yaml whose inputs read those messages.
 
     Raises:
         RecordingError: One cannot be read.
+        ConfigError: There are messages, and no inputs to read them by.
     """
     recordings: list[Recording] = []
     for name in names:
         halves = public(name)
-        recordings += tables.read(Path(name)) if halves is None else halves.train
+        if halves is not None:
+            recordings += halves.train
+        elif Path(name).suffix in MESSAGES:
+            recordings += messages.read(Path(name), inputs)
+        else:
+            recordings += tables.read(Path(name))
     return recordings
 
 

@@ -56,6 +56,13 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     )
     data.complete = shtab.FILE
     add(
+        "--inputs",
+        type=Path,
+        metavar="FILE",
+        help="plant.yaml whose inputs read the recorded messages of .ndjson files: lines of JSON "
+        "with topic, payload and time, as `mosquitto_sub -F %%j` prints them",
+    ).complete = shtab.FILE
+    add(
         "--out",
         type=Path,
         required=True,
@@ -150,7 +157,7 @@ def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         resumable=arguments.resume,
         command=shlex.join(["edge-export", *words]),
     )
-    recordings = healthy(arguments.data)
+    recordings = healthy(arguments.data, arguments.inputs)
     train_bundle(family, recordings, config, arguments.out, plan)
     if not arguments.no_report:
         attach(arguments.out, recordings, config.held_out)
