@@ -105,15 +105,18 @@ def check_pair(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     return x, y
 
 
-def check_series(x: NDArray[Any], y: NDArray[Any]) -> tuple[int, int]:
-    """How long x and y are.
+def check_series(x: NDArray[Any], y: NDArray[Any]) -> tuple[int, int, int]:
+    """How long x and y are, and how many channels they have.
 
     Raises:
         ValueError: They are not both (time,), or both (time, channels).
     """
-    if not (x.ndim == y.ndim == 1 or (x.ndim == 2 and x.shape[1:] == y.shape[1:] != (0,))):
-        raise ValueError(f"series must be (n,) or (n, d) alike, got {x.shape} and {y.shape}")
-    return len(x), len(y)
+    shape, other = x.shape, y.shape
+    if len(shape) == 1 and len(other) == 1:
+        return shape[0], other[0], 1
+    if len(shape) != 2 or shape[1:] != other[1:] or shape[1] == 0:
+        raise ValueError(f"series must be (n,) or (n, d) alike, got {shape} and {other}")
+    return shape[0], other[0], shape[1]
 
 
 def check_batch(X: NDArray[Any], Y: NDArray[Any]) -> tuple[int, int, int, int]:

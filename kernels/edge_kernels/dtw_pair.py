@@ -1,20 +1,8 @@
 """Dynamic time warping of one pair at once: one anti-diagonal a vector.
 
-The cells of an anti-diagonal i + j = k do not depend on each other, only on those of
-k - 1 and k - 2. Lane l of diagonal k is the cell with
-
-    i = first(k) + l,  first(k) = ceil((k + low) / 2),  low <= i - j <= low + 2 radius,
-
-so that the band is as many lanes wide everywhere: radius + 1 on diagonals where k + low
-is even, radius on the odd ones between. From an odd diagonal to the next, even one,
-`first` stays: the neighbours of lane l are lanes l and l - 1. From an even one to the
-next, `first` grows: they are lanes l + 1 and l. Two diagonals back it is always lane l.
-
-The chain of diagonals is what takes the time, so there are two of half the length: one
-from the start, and one from the end, which is the same thing on reversed series. Where
+Which cell a lane is, diagonals.py explains. The chain of diagonals is what takes the
+time, so there are two of half the length: one from the start, and one from the end. Where
 they meet, the best path is the best sum of both over the steps across the gap.
-
-x is padded with +inf and y with -inf: cells outside the matrix cost +inf.
 """
 
 import operator
@@ -25,23 +13,39 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_kernels.band import check_cost, check_pair, check_radius, check_series
+from edge_kernels.diagonals import (
+    cost_at,
+    costs_of_channels,
+    costs_size,
+    first_round,
+    grown,
+    grown_soon,
+    last_round,
+    layout,
+    pad_channels,
+    pad_series,
+    rounds,
+    wall_of,
+)
+from edge_kernels.entries import Entries
 from edge_kernels.lanes import (
     add,
-    add_square,
     aligned,
     count,
     fill,
-    least,
+    fill_like,
+    least_bits,
     lift,
     load,
     lower,
-    reverse,
+    size,
+    smallest,
     store,
-    sub,
-    transpose,
 )
 
 __all__ = ["dtw"]
+
+PAIR = Entries()
 
 
 def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> float:
@@ -68,204 +72,267 @@ def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> fl
         check_cost(cost)
     if type(radius) is not int:
         radius = operator.index(radius)
+    a: Any = x
+    b: Any = y
+    try:  # two arrays of one dimension and precision need no detour
+        if a.ndim == b.ndim == 1 and a.dtype is b.dtype:
+            distance: float = PAIR[a.dtype](a, b, radius)
+            if distance >= 0:
+                return distance
+    except (AttributeError, KeyError, TypeError):
+        pass  # other objects, or nothing compiled yet
     a, b = check_pair(x, y)
-    channels = 1
-    if a.ndim != 1 or b.ndim != 1:
-        check_series(a, b)
-        channels = a.shape[1]
-        a, b = a.reshape(-1), b.reshape(-1)
-    distance: float = _pair(a, b, channels, radius)
-    if distance - distance == 0 and distance >= 0:
+    n, m, channels = check_series(a, b)
+    radius = check_radius(n, m, radius)
+    if channels == 1:
+        distance = _pair(a.reshape(-1), b.reshape(-1), radius)
+        PAIR.learn(_pair)
+    else:
+        distance = _pair_of_channels(a, b, radius)
+    if distance >= 0:
         return distance
-    check_radius(a.size // channels, b.size // channels, radius)
     return np.inf if np.isfinite(a).all() and np.isfinite(b).all() else np.nan
 
 
 @numba.njit(cache=True, nogil=True)
-def _pair(x: NDArray[Any], y: NDArray[Any], channels: int, radius: int) -> float:
-    """The distance, or -1 where the radius does not join the series."""
-    n, m = x.size // channels, y.size // channels
+def _pair(x: NDArray[Any], y: NDArray[Any], radius: int) -> float:
+    """The distance; -1 where it is not finite, or the arguments need a closer look."""
+    n, m = x.size, y.size
     if n == 0 or m == 0 or radius < abs(n - m):
         return -1.0
+    if (n > 1 and x.strides[0] != x.itemsize) or (m > 1 and y.strides[0] != y.itemsize):
+        return -1.0
     radius = min(radius, max(n, m) - 1)
-    wide, pad, pitch, size = _layout(x, n, m, channels, radius)
-    return float(_meet(x, y, n, m, radius, wide, pad, pitch, aligned(x, size)))
+    return _meet(x, y, n, m, radius, aligned(x, _size(x, n, m, radius)))
 
 
 @numba.njit(cache=True, nogil=True)
-def _layout(
-    x: NDArray[Any], n: int, m: int, channels: int, radius: int
-) -> tuple[int, int, int, int]:
-    """Lanes of a diagonal, pad before a series, length of a padded one, and of all."""
-    lanes = count(x)
-    wide = -(-(radius + 1) // lanes) * lanes  # whole registers
-    pad = radius + 2
-    pitch = ((pad + max(n, m) + wide) // lanes + 2) * lanes
-    return wide, pad, pitch, 5 * (wide + 2 * lanes) + 4 * channels * pitch
+def _size(x: NDArray[Any], n: int, m: int, radius: int) -> int:
+    """Numbers of scratch for a pair of one channel."""
+    wide, _, pitch = layout(count(x), n, m, radius)
+    return 2 * pitch + _room(x, wide)
 
 
 @numba.njit(cache=True, nogil=True)
 def _meet(
-    x: NDArray[Any],
-    y: NDArray[Any],
+    x: NDArray[Any], y: NDArray[Any], n: int, m: int, radius: int, scratch: NDArray[Any]
+) -> float:
+    wide, pad, pitch = layout(count(x), n, m, radius)
+    pad_series(x, n, np.inf, scratch, 0, pad, pitch, 1)
+    pad_series(y, m, -np.inf, scratch, pitch, pad, pitch, -1)
+    x_at, y_at = first_round(m, radius)
+    x_back, y_back = last_round(n, m, radius)
+    ys = pitch + pad
+    starts = (pad + x_at, ys + y_at, pad + x_back, ys + y_back)
+    return _chains(scratch, starts, None, n, m, radius, wide, 2 * pitch)
+
+
+@numba.njit(cache=True, nogil=True)
+def _pair_of_channels(x: NDArray[Any], y: NDArray[Any], radius: int) -> float:
+    """As _pair, for series of shape (n, d) and (m, d); checks nothing."""
+    n, m, channels = x.shape[0], y.shape[0], x.shape[1]
+    scratch = aligned(x, _size_of_channels(x, n, m, channels, radius))
+    return _meet_channels(x.reshape(-1), y.reshape(-1), n, m, radius, scratch)
+
+
+@numba.njit(cache=True, nogil=True)
+def _size_of_channels(x: NDArray[Any], n: int, m: int, channels: int, radius: int) -> int:
+    """Numbers of scratch for a pair of several channels, their costs among them."""
+    wide, _, pitch = layout(count(x), n, m, radius)
+    return 2 * channels * pitch + costs_size(n, m, radius, wide) + _room(x, wide)
+
+
+@numba.njit(cache=True, nogil=True)
+def _meet_channels(
+    x: NDArray[Any], y: NDArray[Any], n: int, m: int, radius: int, scratch: NDArray[Any]
+) -> float:
+    channels = x.size // n
+    wide, pad, pitch = layout(count(x), n, m, radius)
+    ys = channels * pitch
+    costs = 2 * channels * pitch
+    place = costs + costs_size(n, m, radius, wide)
+    pad_channels(x, n, channels, np.inf, scratch, 0, pad, pitch, 1)
+    pad_channels(y, m, channels, -np.inf, scratch, ys, pad, pitch, -1)
+    wall = wall_of(scratch, place, radius, wide, fill(x, 0, 1))
+    x_at, y_at = first_round(m, radius)
+    turns = rounds(n, m, radius)
+    x_at, y_at = pad + x_at, ys + pad + y_at
+    costs_of_channels(scratch, x_at, y_at, channels, pitch, turns, wide, wall, costs)
+    return _chains(scratch, (0, 0, 0, 0), costs, n, m, radius, wide, place)
+
+
+@numba.njit(cache=True, nogil=True)
+def _room(x: NDArray[Any], wide: int) -> int:
+    """Numbers of scratch for _chains: the wall; _begin; four diagonals and what is beside."""
+    return (2 * wide) + (2 * wide + count(x)) + 4 * (count(x) + wide)
+
+
+@numba.njit(cache=True, nogil=True)
+def _chains(
+    scratch: NDArray[Any],
+    starts: tuple[int, int, int, int],
+    costs: int | None,
     n: int,
     m: int,
     radius: int,
     wide: int,
-    pad: int,
-    pitch: int,
-    scratch: NDArray[Any],
+    place: int,
 ) -> float:
-    lanes = count(x)
-    channels = x.size // n
-    # What scratch holds: the wall, which is added to odd diagonals where the band ends
-    # (beside even ones no cell of the band looks), ...
-    span = wide + 2 * lanes
-    wall = 0
-    scratch[:radius] = 0
-    scratch[radius : 5 * span] = np.inf
-    # ... the newest diagonals, each between two registers of +inf, ...
-    even, odd = span + lanes, 2 * span + lanes
-    even_back, odd_back = 3 * span + lanes, 4 * span + lanes
-    # ... and the series, padded, both ways.
-    xs = 5 * span
-    ys_back = xs + channels * pitch
-    xs_back = ys_back + channels * pitch
-    ys = xs_back + channels * pitch
-    _pad(x, n, pitch, pad, np.inf, scratch, xs, xs_back)
-    _pad(y, m, pitch, pad, -np.inf, scratch, ys_back, ys)
+    """The distance, by two chains that meet; -1 where it is not finite.
 
-    # A chain begins with an even diagonal, k = 0 or k = -1, its path at D[-1, -1] = 0.
-    low, low_back = -radius, n - m - radius
-    late, late_back = low & 1, low_back & 1
-    scratch[(odd if late else even) + (-low >> 1)] = 0
-    scratch[(odd_back if late_back else even_back) + (-low_back >> 1)] = 0
-    first, first_back = low + 1 - late >> 1, low_back + 1 - late_back >> 1
-    xs += pad + first
-    ys += pad + first + m - 1 + late
-    xs_back += pad + first_back
-    ys_back += pad + first_back + m - 1 + late_back
-    steps = n + m - 1 + late + late_back  # odd, whatever n, m and radius are
-    rounds = steps // 4  # both chains take two steps; then the forward one the last 1 or 3
-    starts = (xs, ys, xs_back, ys_back)
-    ends = (even, odd, even_back, odd_back)
-    if channels > 1:
-        _wide(scratch, starts, rounds, steps % 4, channels, pitch, wall, ends, wide)
-    elif wide == lanes:
-        _narrow(scratch, starts, rounds, steps % 4, wall, ends, fill(x, np.inf, 1))
-    elif wide == 2 * lanes:
-        _narrow(scratch, starts, rounds, steps % 4, wall, ends, fill(x, np.inf, 2))
-    else:
-        _wide(scratch, starts, rounds, steps % 4, 1, None, wall, ends, wide)
-    return _join(scratch, even, odd, even_back, odd_back, radius)
+    `starts` are where the first and the last even diagonal are in x and y. `costs`,
+    where there is such, has been summed: numba compiles that case by itself.
+    """
+    lanes = count(scratch)
+    turns = rounds(n, m, radius)
+    wall = wall_of(scratch, place, radius, wide, fill(scratch, 0, 1))
+    # A path starts at D[-1, -1] = 0, or at D[n, m] = 0, two diagonals before the matrix.
+    # Either is a zero among +inf: loads from these places have it in the lane it belongs.
+    inf = fill(scratch, np.inf, 1)
+    row = place + 2 * wide
+    for at in range(row, row + 2 * wide + lanes, lanes):
+        store(scratch, at, inf)
+    scratch[row + wide] = 0
+    zeros = row + wide - (radius >> 1), row + wide - (n - m + radius >> 1)
+    late = radius & 1, (n + m - radius) & 1  # the zero is on an odd diagonal
+    if wide == lanes:
+        return _narrow(scratch, starts, costs, turns, wall, zeros, late, inf)
+    if wide == 2 * lanes:
+        return _narrow(scratch, starts, costs, turns, wall, zeros, late, fill(scratch, np.inf, 2))
+    return _wide(scratch, starts, costs, turns, wall, zeros, late, wide, row + 2 * wide + lanes)
 
 
 @numba.njit(cache=True, nogil=True)
-def _pad(
-    series: NDArray[Any],
-    n: int,
-    pitch: int,
-    pad: int,
-    padding: float,
+def _narrow(
     scratch: NDArray[Any],
-    forth: int,
-    back: int,
-) -> None:
-    """[time][channel] -> [channel][time] between padding, and that back in time."""
-    lanes = count(series)
-    channels = series.size // n
-    edge = fill(scratch, padding, 1)
-    for at in range(0, channels * pitch, lanes):
-        store(scratch, forth + at, edge)
-        store(scratch, back + at, edge)
-    forth += pad
-    back += pad
-    if channels == 1 and n >= lanes:
-        for start in range(0, n, lanes):
-            i = min(start, n - lanes)
-            block = load(series, i, edge)
-            store(scratch, forth + i, block)
-            store(scratch, back + n - lanes - i, reverse(block))
-    elif n < lanes or channels < lanes:
-        for i in range(n):
-            for c in range(channels):
-                scratch[forth + c * pitch + i] = series[i * channels + c]
-                scratch[back + c * pitch + n - 1 - i] = series[i * channels + c]
-    else:  # in squares, the last of which overlap the ones before
-        for row in range(0, n, lanes):
-            i = min(row, n - lanes)
-            end = i + lanes - 1
-            for column in range(0, channels, lanes):
-                c = min(column, channels - lanes)
-                to = c * pitch
-                transpose(series, i * channels + c, channels, scratch, forth + to + i, pitch)
-                to += back + n - 1 - end
-                transpose(series, end * channels + c, -channels, scratch, to, pitch)
+    starts: tuple[int, int, int, int],
+    costs: int | None,
+    turns: int,
+    wall: int,
+    zeros: tuple[int, int],
+    late: tuple[int, int],
+    inf: Any,
+) -> float:
+    """Both chains of a band no wider than `inf`: no diagonal touches memory."""
+    x, y, x_back, y_back = starts
+    wide = size(inf)
+    brim = load(scratch, wall, inf)
+    zero = fill_like(inf, 0)
+    even = odd = load(scratch, zeros[0], inf)
+    even_back = odd_back = load(scratch, zeros[1], inf)
+    if late[0]:
+        even = inf
+    else:
+        odd = inf
+    if late[1]:
+        even_back = inf
+    else:
+        odd_back = inf
+    back = (turns - 1) // 2
+    last = turns - 1
+    for t in range(back):
+        at = cost_at(costs, 2 * t * wide)
+        even = grown_soon(_to_even(even, odd, inf), scratch, x + t, y - t, at, zero)
+        at = cost_at(costs, 2 * (last - t) * wide)
+        even_back = grown_soon(
+            _to_even(even_back, odd_back, inf), scratch, x_back - t, y_back + t, at, zero
+        )
+        at = cost_at(costs, (2 * t + 1) * wide)
+        odd = grown_soon(_to_odd(odd, even, inf), scratch, x + t + 1, y - t, at, brim)
+        at = cost_at(costs, (2 * (last - t) - 1) * wide)
+        odd_back = grown_soon(
+            _to_odd(odd_back, even_back, inf), scratch, x_back - t, y_back + t + 1, at, brim
+        )
+    for t in range(back, last - back):  # once or never
+        at = cost_at(costs, 2 * t * wide)
+        even = grown_soon(_to_even(even, odd, inf), scratch, x + t, y - t, at, zero)
+        at = cost_at(costs, (2 * t + 1) * wide)
+        odd = grown_soon(_to_odd(odd, even, inf), scratch, x + t + 1, y - t, at, brim)
+    t = last - back
+    at = cost_at(costs, 2 * t * wide)
+    even = grown_soon(_to_even(even, odd, inf), scratch, x + t, y - t, at, zero)
+    # A path goes on from the newest even diagonal, or across it from the odd one before.
+    onward = add(even, _to_even(even_back, odd_back, inf))
+    return _finite(smallest(least_bits(onward, add(odd, odd_back))))
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _to_even(even: Any, odd: Any, inf: Any) -> Any:
+    return least_bits(least_bits(even, odd), lift(odd, inf))
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _to_odd(odd: Any, even: Any, inf: Any) -> Any:
+    return least_bits(least_bits(odd, even), lower(even, inf))
 
 
 @numba.njit(cache=True, nogil=True)
 def _wide(
     scratch: NDArray[Any],
     starts: tuple[int, int, int, int],
-    rounds: int,
-    rest: int,
-    channels: int,
-    pitch: int | None,
+    costs: int | None,
+    turns: int,
     wall: int,
-    ends: tuple[int, int, int, int],
+    zeros: tuple[int, int],
+    late: tuple[int, int],
     wide: int,
-) -> None:
-    """Both chains of a band of any width; one channel where `pitch` is None.
+    place: int,
+) -> float:
+    """Both chains of a band of any width: the newest diagonals are in memory.
 
-    numba compiles that case by itself, without the loop over channels.
+    Before each of the four is a register of +inf.
     """
-    xs, ys, xs_back, ys_back = starts
-    even, odd, even_back, odd_back = ends
-    for t in range(rounds):
-        _both(scratch, xs + t, ys - t, channels, pitch, wall, even, odd, wide)
-        _both(
-            scratch,
-            xs_back + t,
-            ys_back - t,
-            channels,
-            pitch,
-            wall,
-            even_back,
-            odd_back,
-            wide,
-        )
-    xs += rounds
-    ys -= rounds
-    if rest == 3:
-        _both(scratch, xs, ys, channels, pitch, wall, even, odd, wide)
-        xs += 1
-        ys -= 1
-    _even(scratch, xs, ys, channels, pitch, even, odd, wide)
+    x, y, x_back, y_back = starts
+    lanes = count(scratch)
+    inf = fill(scratch, np.inf, 1)
+    span = lanes + wide
+    for at in range(place, place + 4 * span, lanes):
+        store(scratch, at, inf)
+    even, odd = place + lanes, place + span + lanes
+    even_back, odd_back = place + 2 * span + lanes, place + 3 * span + lanes
+    for at in range(0, wide, lanes):
+        store(scratch, (odd if late[0] else even) + at, load(scratch, zeros[0] + at, inf))
+        to = (odd_back if late[1] else even_back) + at
+        store(scratch, to, load(scratch, zeros[1] + at, inf))
+    back = (turns - 1) // 2
+    last = turns - 1
+    for t in range(back):
+        at, then = cost_at(costs, 2 * t * wide), cost_at(costs, (2 * t + 1) * wide)
+        _both(scratch, x + t, y - t, 1, 0, at, then, wall, even, odd, wide)
+        at = cost_at(costs, 2 * (last - t) * wide)
+        then = cost_at(costs, (2 * (last - t) - 1) * wide)
+        _both(scratch, x_back - t, y_back + t, 0, 1, at, then, wall, even_back, odd_back, wide)
+    for t in range(back, last - back):  # once or never
+        at, then = cost_at(costs, 2 * t * wide), cost_at(costs, (2 * t + 1) * wide)
+        _both(scratch, x + t, y - t, 1, 0, at, then, wall, even, odd, wide)
+    t = last - back
+    shortest = inf
+    for at in range(0, wide, count(scratch)):
+        best = _over(scratch, even + at, odd + at, inf)
+        best = grown(best, scratch, x + t + at, y - t + at, cost_at(costs, 2 * t * wide + at))
+        onward = add(best, _over(scratch, even_back + at, odd_back + at, inf))
+        across = add(load(scratch, odd + at, inf), load(scratch, odd_back + at, inf))
+        shortest = least_bits(shortest, least_bits(onward, across))
+    return _finite(smallest(shortest))
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
-def _grown(
-    best: Any, scratch: NDArray[Any], xs: int, ys: int, channels: int, pitch: int | None
-) -> Any:
-    """`best` plus the costs of a register of cells."""
-    difference = sub(load(scratch, xs, best), load(scratch, ys, best))
-    if pitch is None:
-        return add_square(best, difference)
-    total = add_square(fill(scratch, 0, 1), difference)
-    for c in range(1, channels):
-        at = c * pitch  # a range over the offsets themselves would divide by its step
-        difference = sub(load(scratch, xs + at, best), load(scratch, ys + at, best))
-        total = add_square(total, difference)
-    return add(best, total)
+def _over(scratch: NDArray[Any], even: int, odd: int, inf: Any) -> Any:
+    """What a register of the even diagonal beyond `odd` adds its costs to."""
+    far = load(scratch, odd, inf)
+    below = load(scratch, odd - count(scratch), inf)
+    return least_bits(least_bits(load(scratch, even, inf), far), lift(far, below))
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
 def _both(
     scratch: NDArray[Any],
-    xs: int,
-    ys: int,
-    channels: int,
-    pitch: int | None,
+    x: int,
+    y: int,
+    x_step: int,
+    y_step: int,
+    cost: int | None,
+    odd_cost: int | None,
     wall: int,
     even: int,
     odd: int,
@@ -273,119 +340,26 @@ def _both(
 ) -> None:
     """The next even and the next odd diagonal, in place of the last ones.
 
-    The odd one follows a register behind, while its neighbours are at hand.
+    From the highest lanes down: then the odd one finds its neighbours computed.
     """
     lanes = count(scratch)
     inf = fill(scratch, np.inf, 1)
-    far = load(scratch, odd, inf)
-    best = least(least(load(scratch, even, inf), far), lift(far, inf))
-    near = _grown(best, scratch, xs, ys, channels, pitch)
-    store(scratch, even, near)
-    at = 0
-    for above in range(lanes, wide, lanes):
-        far_above = load(scratch, odd + above, inf)
-        best = least(load(scratch, even + above, inf), far_above)
-        best = least(best, lift(far_above, far))
-        near_above = _grown(best, scratch, xs + above, ys + above, channels, pitch)
-        store(scratch, even + above, near_above)
-        best = least(least(far, near), lower(near, near_above))
-        store(
-            scratch,
-            odd + at,
-            _grown(best, scratch, xs + at + 1, ys + at, channels, pitch),
-        )
-        far, near, at = far_above, near_above, above
-    best = add(least(least(far, near), lower(near, inf)), load(scratch, wall + at, inf))
-    store(scratch, odd + at, _grown(best, scratch, xs + at + 1, ys + at, channels, pitch))
+    top = wide - lanes
+    above = inf
+    far = load(scratch, odd + top, inf)
+    for at in range(top, -lanes, -lanes):
+        below = load(scratch, odd + at - lanes, inf)
+        best = least_bits(least_bits(load(scratch, even + at, inf), far), lift(far, below))
+        near = grown(best, scratch, x + at, y + at, cost_at(cost, at))
+        best = least_bits(least_bits(far, near), lower(near, above))
+        if at == top:
+            best = add(best, load(scratch, wall + top, inf))
+        then = grown(best, scratch, x + at + x_step, y + at + y_step, cost_at(odd_cost, at))
+        store(scratch, even + at, near)
+        store(scratch, odd + at, then)
+        far, above = below, near
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
-def _even(
-    scratch: NDArray[Any],
-    xs: int,
-    ys: int,
-    channels: int,
-    pitch: int | None,
-    even: int,
-    odd: int,
-    wide: int,
-) -> None:
-    """The next even diagonal, in place of the last."""
-    below = fill(scratch, np.inf, 1)
-    for at in range(0, wide, count(scratch)):
-        far = load(scratch, odd + at, below)
-        best = least(least(load(scratch, even + at, below), far), lift(far, below))
-        store(scratch, even + at, _grown(best, scratch, xs + at, ys + at, channels, pitch))
-        below = far
-
-
-@numba.njit(cache=True, nogil=True)
-def _narrow(
-    scratch: NDArray[Any],
-    starts: tuple[int, int, int, int],
-    rounds: int,
-    rest: int,
-    wall: int,
-    ends: tuple[int, int, int, int],
-    inf: Any,
-) -> None:
-    """Both chains of a band no wider than `inf`: no diagonal touches memory."""
-    xs, ys, xs_back, ys_back = starts
-    brim = load(scratch, wall, inf)
-    even = load(scratch, ends[0], inf)
-    odd = load(scratch, ends[1], inf)
-    even_back = load(scratch, ends[2], inf)
-    odd_back = load(scratch, ends[3], inf)
-    for _ in range(rounds):
-        even = _next_even(scratch, xs, ys, even, odd, inf)
-        even_back = _next_even(scratch, xs_back, ys_back, even_back, odd_back, inf)
-        odd = _next_odd(scratch, xs + 1, ys, odd, even, inf, brim)
-        odd_back = _next_odd(scratch, xs_back + 1, ys_back, odd_back, even_back, inf, brim)
-        xs, ys, xs_back, ys_back = xs + 1, ys - 1, xs_back + 1, ys_back - 1
-    if rest == 3:
-        even = _next_even(scratch, xs, ys, even, odd, inf)
-        odd = _next_odd(scratch, xs + 1, ys, odd, even, inf, brim)
-        xs, ys = xs + 1, ys - 1
-    even = _next_even(scratch, xs, ys, even, odd, inf)
-    store(scratch, ends[0], even)
-    store(scratch, ends[1], odd)
-    store(scratch, ends[2], even_back)
-    store(scratch, ends[3], odd_back)
-
-
-@numba.njit(cache=True, nogil=True, forceinline=True)
-def _next_even(scratch: NDArray[Any], xs: int, ys: int, even: Any, odd: Any, inf: Any) -> Any:
-    difference = sub(load(scratch, xs, inf), load(scratch, ys, inf))
-    return add_square(least(least(even, odd), lift(odd, inf)), difference)
-
-
-@numba.njit(cache=True, nogil=True, forceinline=True)
-def _next_odd(
-    scratch: NDArray[Any], xs: int, ys: int, odd: Any, even: Any, inf: Any, wall: Any
-) -> Any:
-    difference = sub(load(scratch, xs, inf), load(scratch, ys, inf))
-    # The wall joins the cost, off the chain from diagonal to diagonal.
-    return add(add_square(wall, difference), least(least(odd, even), lower(even, inf)))
-
-
-@numba.njit(cache=True, nogil=True)
-def _join(
-    scratch: NDArray[Any],
-    even: int,
-    odd: int,
-    even_back: int,
-    odd_back: int,
-    radius: int,
-) -> float:
-    """The best sum over every step from the forward diagonals to the backward ones.
-
-    Lane l of the forward ones is i; i + 1 is lane radius - 1 - l of the odd one that
-    comes next, and one more of the even one after that.
-    """
-    best = scratch[even + radius] + min(scratch[odd_back], scratch[even_back])
-    for lane in range(radius):
-        across = radius - 1 - lane
-        next_ = scratch[odd_back + across]
-        onward = min(next_, scratch[odd_back + across + 1], scratch[even_back + across + 1])
-        best = min(best, scratch[even + lane] + onward, scratch[odd + lane] + next_)
-    return best
+def _finite(distance: float) -> float:
+    return float(distance) if distance - distance == 0 else -1.0

@@ -1,7 +1,9 @@
 """Where the warping path runs, and what each step of x costs on it.
 
-The anti-diagonals of dtw_pair (its head explains the lanes), from the start alone, and
-all of them kept: n + m - 1 of radius + 1 numbers. For windows that were flagged.
+The anti-diagonals of diagonals.py, from the start alone. What is kept of them is not the
+sums but two bits a cell: which neighbour the best path to the cell came from. Those of a
+day of minutes fit into the fastest memory, where the way back finds them. For windows
+that were flagged.
 """
 
 from typing import Any
@@ -11,22 +13,38 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_kernels.band import check_pair, check_radius, check_series
+from edge_kernels.diagonals import (
+    cost_at,
+    costs_of_channels,
+    costs_size,
+    first_round,
+    grown,
+    grown_soon,
+    layout,
+    pad_channels,
+    pad_series,
+    rounds,
+    wall_of,
+)
+from edge_kernels.entries import Entries
 from edge_kernels.lanes import (
     add,
-    add_square,
     aligned,
-    count,
-    fill,
+    fill_bytes,
+    fill_like,
     least,
+    least_bits,
     lift,
     load,
     lower,
-    reverse,
+    size,
     store,
-    sub,
+    store_below,
 )
 
 __all__ = ["dtw_path"]
+
+PATH = Entries()
 
 
 def dtw_path(
@@ -52,14 +70,28 @@ def dtw_path(
         ValueError: Shapes do not fit, a series is empty, or the radius is smaller than
             the difference in length.
     """
+    a: Any = x
+    b: Any = y
+    try:  # two arrays of one dimension and precision need no detour
+        if a.ndim == b.ndim == 1 and a.dtype is b.dtype and type(radius) is int:
+            path = np.empty((a.size + b.size, 2), np.intp)
+            profile = np.empty(a.size, a.dtype)
+            distance, start = PATH[a.dtype](a, b, radius, path, profile)
+            if distance >= 0:
+                return distance, path[start:], profile
+    except (AttributeError, KeyError, TypeError):
+        pass  # other objects, or nothing compiled yet
     a, b = check_pair(x, y)
-    n, m = check_series(a, b)
+    n, m, channels = check_series(a, b)
     radius = check_radius(n, m, radius)
-    a, b = a.reshape(-1), b.reshape(-1)
-    path = np.empty((n + m - 1, 2), np.intp)
+    path = np.empty((n + m, 2), np.intp)
     profile = np.empty(n, a.dtype)
-    distance, start = _path(a, b, n, m, radius, path, profile)
-    if distance - distance == 0:
+    if channels == 1:
+        distance, start = _path(a.reshape(n), b.reshape(m), radius, path, profile)
+        PATH.learn(_path)
+    else:
+        distance, start = _path_of_channels(a, b, radius, path, profile)
+    if distance >= 0:
         return distance, path[start:], profile
     profile[:] = np.nan
     usable = np.isfinite(a).all() and np.isfinite(b).all()
@@ -70,29 +102,51 @@ def dtw_path(
 def _path(
     x: NDArray[Any],
     y: NDArray[Any],
-    n: int,
-    m: int,
     radius: int,
     path: NDArray[np.intp],
     profile: NDArray[Any],
 ) -> tuple[float, int]:
-    scratch = aligned(x, _size(x, n, m, radius))
-    return _trace(x, y, n, m, radius, scratch, path, profile)
+    """Fill `profile`, and `path` from its end; the distance, and the path's first row.
+
+    The distance is -1 where it is not finite, or the arguments need a closer look.
+    """
+    n, m = x.size, y.size
+    if n == 0 or m == 0 or radius < abs(n - m):
+        return -1.0, 0
+    if (n > 1 and x.strides[0] != x.itemsize) or (m > 1 and y.strides[0] != y.itemsize):
+        return -1.0, 0
+    radius = min(radius, max(n, m) - 1)
+    numbers, octets = _size(x, n, m, 1, radius)
+    memory = aligned(x, numbers + octets // x.itemsize + 1)
+    bits = memory[numbers:].view(np.uint8)[:octets]
+    return _trace(x, y, n, m, radius, memory[:numbers], bits, path, profile)
 
 
 @numba.njit(cache=True, nogil=True)
-def _size(x: NDArray[Any], n: int, m: int, radius: int) -> int:
-    """Numbers that _trace needs for the diagonals and for the padded series."""
-    span, pitch = _layout(x, n, m, radius)
-    return (n + m + 1) * span + 2 * (x.size // n) * pitch
+def _path_of_channels(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    radius: int,
+    path: NDArray[np.intp],
+    profile: NDArray[Any],
+) -> tuple[float, int]:
+    """As _path, for series of shape (n, d) and (m, d)."""
+    n, m, channels = x.shape[0], y.shape[0], x.shape[1]
+    numbers, octets = _size(x, n, m, channels, radius)
+    memory = aligned(x, numbers + octets // x.itemsize + 1)
+    bits = memory[numbers:].view(np.uint8)[:octets]
+    a, b = x.reshape(-1), y.reshape(-1)
+    return _trace_channels(a, b, n, m, radius, memory[:numbers], bits, path, profile)
 
 
 @numba.njit(cache=True, nogil=True)
-def _layout(x: NDArray[Any], n: int, m: int, radius: int) -> tuple[int, int]:
-    """Length of a diagonal, with a register before it, and of a padded series."""
-    lanes = count(x)
-    span = (radius // lanes + 2) * lanes
-    return span, ((radius + 2 + max(n, m) + span) // lanes + 1) * lanes
+def _size(x: NDArray[Any], n: int, m: int, channels: int, radius: int) -> tuple[int, int]:
+    """Numbers of scratch, and bytes for the bits: what _trace and _trace_channels need."""
+    lanes = size(fill_bytes(x, 0))
+    wide, _, pitch = layout(lanes, n, m, radius)
+    costs = 0 if channels == 1 else costs_size(n, m, radius, wide)
+    ends = 2 * wide + 2 * (lanes + wide)
+    return 2 * channels * pitch + costs + ends, 2 * rounds(n, m, radius) * 2 * wide // 8
 
 
 @numba.njit(cache=True, nogil=True)
@@ -103,126 +157,166 @@ def _trace(
     m: int,
     radius: int,
     scratch: NDArray[Any],
+    bits: NDArray[np.uint8],
     path: NDArray[np.intp],
     profile: NDArray[Any],
 ) -> tuple[float, int]:
-    """Fill `profile`, and `path` from its end; the distance, the path's first row."""
-    channels = x.size // n
-    span, pitch = _layout(x, n, m, radius)
-    xs = (n + m + 1) * span
-    ys = xs + channels * pitch
-    pad = radius + 2
-    _pad(x, n, pitch, pad, np.inf, 1, scratch, xs)
-    _pad(y, m, pitch, pad, -np.inf, -1, scratch, ys)
-    wide = span - count(x)
-    if channels == 1:
-        _diagonals(scratch, xs + pad, ys + pad, n, m, 1, None, radius, wide)
-    else:
-        _diagonals(scratch, xs + pad, ys + pad, n, m, channels, pitch, radius, wide)
-    return _walk(x, y, scratch, n, m, channels, radius, span, path, profile)
+    wide, pad, pitch = layout(size(fill_bytes(x, 0)), n, m, radius)
+    pad_series(x, n, np.inf, scratch, 0, pad, pitch, 1)
+    pad_series(y, m, -np.inf, scratch, pitch, pad, pitch, -1)
+    wall = wall_of(scratch, 2 * pitch, radius, wide, fill_bytes(x, 0))
+    x_at, y_at = first_round(m, radius)
+    starts = pad + x_at, pitch + pad + y_at
+    distance = _chain(scratch, starts, None, n, m, radius, wide, wall, bits)
+    if not np.isfinite(distance):
+        return -1.0, 0
+    return distance, _walk(x, y, scratch, None, n, m, radius, wide, bits, path, profile)
 
 
 @numba.njit(cache=True, nogil=True)
-def _pad(
-    series: NDArray[Any],
-    n: int,
-    pitch: int,
-    pad: int,
-    padding: float,
-    step: int,
-    scratch: NDArray[Any],
-    at: int,
-) -> None:
-    """[time][channel] -> [channel][time] between padding, backwards if step is -1."""
-    lanes = count(series)
-    channels = series.size // n
-    edge = fill(series, padding, 1)
-    for start in range(at, at + channels * pitch, lanes):
-        store(scratch, start, edge)
-    at += pad
-    if channels == 1 and n >= lanes:
-        for start in range(0, n, lanes):
-            i = min(start, n - lanes)
-            block = load(series, i, edge)
-            if step > 0:
-                store(scratch, at + i, block)
-            else:
-                store(scratch, at + n - lanes - i, reverse(block))
-        return
-    first = 0 if step > 0 else n - 1
-    for i in range(n):
-        for c in range(channels):
-            scratch[at + c * pitch + first + i * step] = series[i * channels + c]
-
-
-@numba.njit(cache=True, nogil=True)
-def _diagonals(
-    scratch: NDArray[Any],
-    xs: int,
-    ys: int,
+def _trace_channels(
+    x: NDArray[Any],
+    y: NDArray[Any],
     n: int,
     m: int,
-    channels: int,
-    pitch: int | None,
+    radius: int,
+    scratch: NDArray[Any],
+    bits: NDArray[np.uint8],
+    path: NDArray[np.intp],
+    profile: NDArray[Any],
+) -> tuple[float, int]:
+    channels = x.size // n
+    wide, pad, pitch = layout(size(fill_bytes(x, 0)), n, m, radius)
+    ys = channels * pitch
+    costs = 2 * channels * pitch
+    pad_channels(x, n, channels, np.inf, scratch, 0, pad, pitch, 1)
+    pad_channels(y, m, channels, -np.inf, scratch, ys, pad, pitch, -1)
+    wall = wall_of(scratch, costs + costs_size(n, m, radius, wide), radius, wide, fill_bytes(x, 0))
+    x_at, y_at = first_round(m, radius)
+    turns = rounds(n, m, radius)
+    x_at, y_at = pad + x_at, ys + pad + y_at
+    costs_of_channels(scratch, x_at, y_at, channels, pitch, turns, wide, wall, costs)
+    distance = _chain(scratch, (0, 0), costs, n, m, radius, wide, wall, bits)
+    if not np.isfinite(distance):
+        return -1.0, 0
+    return distance, _walk(x, y, scratch, costs, n, m, radius, wide, bits, path, profile)
+
+
+@numba.njit(cache=True, nogil=True)
+def _chain(
+    scratch: NDArray[Any],
+    starts: tuple[int, int],
+    costs: int | None,
+    n: int,
+    m: int,
     radius: int,
     wide: int,
+    wall: int,
+    bits: NDArray[np.uint8],
+) -> float:
+    """The distance; in `bits`, diagonal by diagonal, where each cell's best path is from.
+
+    In the first half for a step of x against one of both, in the second for a step of y
+    against the better of these.
+    """
+    inf = fill_bytes(scratch, np.inf)
+    lanes = size(inf)
+    turns = rounds(n, m, radius) - (n + m - radius & 1)  # the last may begin too late
+    # The path starts at D[-1, -1] = 0, two diagonals before the first of the matrix.
+    even, odd = wall + radius + wide + lanes, wall + radius + 2 * wide + 2 * lanes
+    for at in range(even - lanes, odd + wide, lanes):
+        store(scratch, at, inf)
+    scratch[(odd if radius & 1 else even) + (radius >> 1)] = 0
+    if wide == lanes:
+        _narrow(scratch, starts, costs, turns, wall, even, odd, bits, inf)
+    else:
+        for t in range(turns):
+            _both(scratch, starts, costs, t, wall, even, odd, wide, bits)
+    last = n + m - 2
+    lane = n - 1 - (last - radius + 1 >> 1)
+    return float(scratch[(odd if last - radius & 1 else even) + lane])
+
+
+@numba.njit(cache=True, nogil=True)
+def _narrow(
+    scratch: NDArray[Any],
+    starts: tuple[int, int],
+    costs: int | None,
+    turns: int,
+    wall: int,
+    even_at: int,
+    odd_at: int,
+    bits: NDArray[np.uint8],
+    inf: Any,
 ) -> None:
-    """All diagonals from k = -2 on, a register of +inf before each."""
-    lanes = count(scratch)
-    inf = fill(scratch, np.inf, 1)
-    span = lanes + wide
-    scratch[: 2 * span] = np.inf
-    scratch[lanes + (radius >> 1)] = 0  # D[-1, -1]
-    # Added to odd diagonals, where the band ends: lane `radius` must be infinite.
-    brim = np.empty(2 * lanes, scratch.dtype)
-    brim[:lanes] = 0
-    brim[lanes:] = np.inf
-    last = wide - lanes
-    wall = load(brim, lanes - (radius - last), inf)
-    for k in range(n + m - 1):
-        first = k - radius + 1 >> 1
-        x, y = xs + first, ys + m - 1 - k + first
-        here = (k + 2) * span + lanes
-        store(scratch, here - lanes, inf)
-        far, near = here - 2 * span, here - span
-        if (k - radius) % 2 == 0:
-            below = inf
-            for at in range(0, wide, lanes):
-                beside = load(scratch, near + at, inf)
-                best = least(load(scratch, far + at, inf), beside)
-                best = least(best, lift(beside, below))
-                cell = _grown(best, scratch, x + at, y + at, channels, pitch)
-                store(scratch, here + at, cell)
-                below = beside
-        else:
-            beside = load(scratch, near, inf)
-            for at in range(0, last, lanes):
-                above = load(scratch, near + at + lanes, inf)
-                best = least(load(scratch, far + at, inf), beside)
-                best = least(best, lower(beside, above))
-                cell = _grown(best, scratch, x + at, y + at, channels, pitch)
-                store(scratch, here + at, cell)
-                beside = above
-            best = least(load(scratch, far + last, inf), beside)
-            best = add(least(best, lower(beside, inf)), wall)
-            cell = _grown(best, scratch, x + last, y + last, channels, pitch)
-            store(scratch, here + last, cell)
+    """The chain of a band no wider than `inf`: no diagonal touches memory but the last."""
+    x, y = starts
+    wide = size(inf)
+    second = bits.size // 2
+    zero, brim = fill_like(inf, 0), load(scratch, wall, inf)
+    even, odd = load(scratch, even_at, inf), load(scratch, odd_at, inf)
+    for t in range(turns):
+        at = 2 * t * wide
+        step_x = lift(odd, inf)
+        store_below(bits, at // 8, step_x, even)
+        store_below(bits, second + at // 8, odd, least(even, step_x))  # not to wait for it
+        best = least_bits(least_bits(even, odd), step_x)
+        even = grown_soon(best, scratch, x + t, y - t, cost_at(costs, at), zero)
+        at += wide
+        step_y = lower(even, inf)
+        both = least_bits(odd, even)
+        store_below(bits, at // 8, even, odd)
+        store_below(bits, second + at // 8, step_y, both)
+        best = least_bits(both, step_y)
+        odd = grown_soon(best, scratch, x + t + 1, y - t, cost_at(costs, at), brim)
+    store(scratch, even_at, even)
+    store(scratch, odd_at, odd)
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
-def _grown(
-    best: Any, scratch: NDArray[Any], xs: int, ys: int, channels: int, pitch: int | None
-) -> Any:
-    """`best` plus the costs of a register of cells."""
-    difference = sub(load(scratch, xs, best), load(scratch, ys, best))
-    if pitch is None:
-        return add_square(best, difference)
-    total = add_square(fill(scratch, 0, 1), difference)
-    for c in range(1, channels):
-        at = c * pitch  # a range over the offsets themselves would divide by its step
-        difference = sub(load(scratch, xs + at, best), load(scratch, ys + at, best))
-        total = add_square(total, difference)
-    return add(best, total)
+def _both(
+    scratch: NDArray[Any],
+    starts: tuple[int, int],
+    costs: int | None,
+    t: int,
+    wall: int,
+    even: int,
+    odd: int,
+    wide: int,
+    bits: NDArray[np.uint8],
+) -> None:
+    """The next even and the next odd diagonal, in place of the last ones.
+
+    From the highest lanes down: then the odd one finds its neighbours computed.
+    """
+    inf = fill_bytes(scratch, np.inf)
+    lanes = size(inf)
+    x, y = starts[0] + t, starts[1] - t
+    second = bits.size // 2
+    top = wide - lanes
+    above = inf
+    far = load(scratch, odd + top, inf)
+    for lane in range(top, -lanes, -lanes):
+        below, across = load(scratch, odd + lane - lanes, inf), load(scratch, even + lane, inf)
+        at = 2 * t * wide + lane
+        step_x = lift(far, below)
+        best = least_bits(across, step_x)
+        store_below(bits, at // 8, step_x, across)
+        store_below(bits, second + at // 8, far, best)
+        best = least_bits(best, far)
+        near = grown(best, scratch, x + lane, y + lane, cost_at(costs, at))
+        at += wide
+        step_y = lower(near, above)
+        best = least_bits(far, near)
+        store_below(bits, at // 8, near, far)
+        store_below(bits, second + at // 8, step_y, best)
+        best = least_bits(best, step_y)
+        if lane == top:
+            best = add(best, load(scratch, wall + top, inf))
+        then = grown(best, scratch, x + lane + 1, y + lane, cost_at(costs, at))
+        store(scratch, even + lane, near)
+        store(scratch, odd + lane, then)
+        far, above = below, near
 
 
 @numba.njit(cache=True, nogil=True)
@@ -230,42 +324,40 @@ def _walk(
     x: NDArray[Any],
     y: NDArray[Any],
     scratch: NDArray[Any],
+    costs: int | None,
     n: int,
     m: int,
-    channels: int,
     radius: int,
-    span: int,
+    wide: int,
+    bits: NDArray[np.uint8],
     path: NDArray[np.intp],
     profile: NDArray[Any],
-) -> tuple[float, int]:
-    """From the end to the start, by value; D at the end, and the path's first row."""
-    lanes = count(scratch)
+) -> int:
+    """From the end to the start; the path's first row."""
     profile[:] = 0
+    start = path.shape[0]
     i, j = n - 1, m - 1
-    at = (i + j + 2) * span + lanes + i - (i + j - radius + 1 >> 1)
-    distance = scratch[at]
-    start = n + m - 1
-    if not distance - distance == 0:  # noqa: SIM201  # NaN is unequal to all
-        return distance, start
+    odd = i + j - radius & 1
+    at = (i + j + (radius & 1)) * wide + i - (i + j - radius + 1 >> 1)  # of the cell
+    second = bits.size // 2
     while i >= 0 and j >= 0:
         start -= 1
         path[start, 0] = i
         path[start, 1] = j
-        cost = profile[i]
-        for c in range(channels):
-            difference = x[i * channels + c] - y[j * channels + c]
-            cost += difference * difference
-        profile[i] = cost
+        if costs is None:
+            difference = x[i] - y[j]
+            profile[i] += difference * difference
+        else:
+            profile[i] += scratch[costs + at]
         # Numbers instead of branches, which would be guessed wrong at every bend.
-        odd = (i + j - radius) & 1
-        across = scratch[at - 2 * span]
-        back_x = scratch[at - span - 1 + odd]
-        back_y = scratch[at - span + odd]
-        x_beats = back_x < across
-        y_beats = back_y < min(across, back_x)
-        step_x = 1 - int(y_beats)
-        step_y = 1 - int(x_beats and not y_beats)
-        i -= step_x
-        j -= step_y
-        at = (i + j + 2) * span + lanes + i - (i + j - radius + 1 >> 1)
-    return distance, start
+        octet, bit = at >> 3, at & 7
+        only_y = int(bits[second + octet]) >> bit & 1
+        maybe_x = int(bits[octet]) >> bit & 1
+        one = only_y | maybe_x
+        only_x = maybe_x & 1 - only_y
+        i -= 1 - only_y
+        j -= 1 - only_x
+        # The diagonal before, or that before it; and its lane as diagonals.py says.
+        at -= 2 * wide - (-one & wide) + (only_x & 1 - odd) - (only_y & odd)
+        odd ^= one
+    return start

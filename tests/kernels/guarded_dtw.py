@@ -58,14 +58,19 @@ def compare(x: NDArray[Any], y: NDArray[Any], radius: int, allocate: Any) -> Non
     assert out.tolist() == batch.tolist()
 
     a, b = on_the_edge(x[0]), on_the_edge(y[0])
-    *layout, size = dtw_pair._layout(a, n, m, channels, radius)
-    scratch = allocate(size, dtype)
-    assert float(dtw_pair._meet(a, b, n, m, radius, *layout, scratch)) == pair
+    if channels == 1:
+        scratch = allocate(dtw_pair._size(a, n, m, radius), dtype)
+        assert dtw_pair._meet(a, b, n, m, radius, scratch) == pair
+    else:
+        scratch = allocate(dtw_pair._size_of_channels(a, n, m, channels, radius), dtype)
+        assert dtw_pair._meet_channels(a, b, n, m, radius, scratch) == pair
 
-    scratch = allocate(dtw_paths._size(a, n, m, radius), dtype)
-    path = on_the_edge(np.zeros(2 * (n + m - 1), np.intp)).reshape(-1, 2)
+    numbers, octets = dtw_paths._size(a, n, m, channels, radius)
+    scratch, bits = allocate(numbers, dtype), allocate(octets, np.uint8)
+    path = on_the_edge(np.zeros(2 * (n + m), np.intp)).reshape(-1, 2)
     profile = on_the_edge(np.zeros(n, dtype))
-    assert dtw_paths._trace(a, b, n, m, radius, scratch, path, profile)[0] == traced
+    trace = dtw_paths._trace if channels == 1 else dtw_paths._trace_channels
+    assert trace(a, b, n, m, radius, scratch, bits, path, profile)[0] == traced
 
 
 def on_the_edge(array: NDArray[Any]) -> NDArray[Any]:
