@@ -33,6 +33,7 @@ tables: $(VENV)/.dev  ## write every table of bench/results again (an hour; a qu
 	$(BIN)/python bench/lstm_ae_table.py
 	$(BIN)/python bench/gateway_table.py
 	$(BIN)/python bench/kernel_table.py
+	$(BIN)/python bench/cold_start.py
 	$(BIN)/python bench/servers_accuracy.py
 	$(BIN)/python bench/plant_accuracy.py
 
@@ -47,6 +48,7 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 # The rest: training, peers, tools.
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet -e '.[dev]'
+	$(BIN)/pip install --quiet --no-deps -r bench/aeon.txt
 	touch $@ $(VENV)/.demo
 
 clean:

@@ -40,6 +40,8 @@ class Case:
     peers: tuple[Peer, ...]
     instructions: float = 0
     """Vector instructions of arithmetic in `ours` that nothing of its design avoids."""
+    steps: int = 0
+    """Diagonals in `ours` that each wait for the one before."""
     dtype: type = np.float32
 
 
@@ -79,10 +81,15 @@ def pair(n: int, at_least: float, channels: int = 1) -> Case:
     data = reconstructions(1, n, channels)
     x, y = (series[0].astype(np.float32) for series in data)
     radius = band_radius(n, 0.1)
+    # A register of a diagonal: a shift, two minima, and the channels' differences and
+    # multiply-adds; the sum over several channels is added to the minimum.
+    in_a_register = 3 + 2 * channels + (channels > 1)
     return Case(
         ours=lambda: [dtw(x, y, radius)],
         pairs=1,
         peers=_loops(data, radius, (at_least,)),
+        instructions=(2 * n - 1) * _registers(radius) * in_a_register,
+        steps=n,  # two chains, side by side
     )
 
 
@@ -102,7 +109,15 @@ def path(n: int, at_least: float) -> Case:
                 at_least,
             ),
         ),
+        # As for a pair, and two comparisons; the way back is not in it.
+        instructions=(2 * n - 1) * _registers(radius) * 7,
+        steps=2 * n - 1,
     )
+
+
+def _registers(radius: int) -> int:
+    """Of float32, in a diagonal."""
+    return -(-(radius + 1) * 4 // REGISTER_BYTES)
 
 
 def forest(rows: int, at_least: float) -> Case:

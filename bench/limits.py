@@ -1,19 +1,23 @@
-"""What this machine can do at best: the time of one vector instruction, measured.
+"""What this machine can do at best, measured: a vector instruction, and a chain's step.
 
 The limit of a kernel is the instructions that its arithmetic cannot do without, times
-this; loads, stores, transposing and waiting are what a kernel loses against it.
+what one takes; loads, stores, transposing and waiting are what a kernel loses against
+it. Where every diagonal waits for the one before, it is the diagonals, times what one
+takes.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_kernels.lanes import add_square, fill, least, load, store, sub, width
+from edge_kernels.lanes import add, add_square, fill, least, least_bits, load, store, sub, width
+from edge_kernels.shuffles import lift, lower
 
-__all__ = ["instruction_ns", "spin"]
+__all__ = ["instruction_ns", "step_ns"]
 
 REGISTERS = 2  # a cell of each, so that no instruction waits for the one before
 CELLS = 5
@@ -25,15 +29,24 @@ INSTRUCTIONS = {  # a cell: sub, min, min, and a fused multiply-add or, rounded 
 
 def instruction_ns(dtype: type, rounds: int = 20_000) -> float:
     """Nanoseconds per vector instruction in cells that stay in registers."""
+    instructions = CELLS * REGISTERS * INSTRUCTIONS[np.dtype(dtype)]
+    return _ns(_spin, dtype, rounds) / instructions
+
+
+def step_ns(dtype: type, rounds: int = 20_000) -> float:
+    """Nanoseconds from one anti-diagonal to the next: a shift, a minimum, a sum."""
+    return _ns(_step, dtype, rounds) / 2
+
+
+def _ns(kernel: Callable[..., None], dtype: type, rounds: int) -> float:
     scratch: NDArray[Any] = np.ones(REGISTERS * width(np.dtype(dtype)), dtype)
     start = time.process_time_ns()
-    spin(scratch, rounds)
-    elapsed = time.process_time_ns() - start
-    return elapsed / (rounds * CELLS * REGISTERS * INSTRUCTIONS[scratch.dtype])
+    kernel(scratch, rounds)
+    return (time.process_time_ns() - start) / rounds
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
-def spin(scratch: NDArray[Any], rounds: int) -> None:
+def _spin(scratch: NDArray[Any], rounds: int) -> None:
     """`rounds` times five cells of the recurrence, two registers each."""
     a = y = load(scratch, 0, fill(scratch, 0, 2))
     b, c, d, e = a, a, a, a
@@ -44,3 +57,13 @@ def spin(scratch: NDArray[Any], rounds: int) -> None:
         d = add_square(least(d, least(e, a)), sub(d, y))
         e = add_square(least(e, least(a, b)), sub(e, y))
     store(scratch, 0, least(least(least(a, b), least(c, d)), e))
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
+def _step(scratch: NDArray[Any], rounds: int) -> None:
+    """`rounds` times an even diagonal and an odd one, each of one register."""
+    even = odd = cost = load(scratch, 0, fill(scratch, 0, 1))
+    for _ in range(rounds):
+        even = add(least_bits(least_bits(even, odd), lift(odd, cost)), cost)
+        odd = add(least_bits(least_bits(odd, even), lower(even, cost)), cost)
+    store(scratch, 0, least(even, odd))

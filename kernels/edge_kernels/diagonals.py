@@ -30,12 +30,11 @@ from edge_kernels.lanes import (
     fill,
     fill_like,
     load,
-    reverse,
     size,
     store,
     sub,
-    transpose,
 )
+from edge_kernels.shuffles import reverse, transpose
 
 __all__ = [
     "cost_at",

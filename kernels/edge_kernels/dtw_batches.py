@@ -35,9 +35,9 @@ from edge_kernels.lanes import (
     size,
     store,
     sub,
-    to_lanes,
     width,
 )
+from edge_kernels.shuffles import to_lanes
 
 __all__ = ["dtw_batch"]
 

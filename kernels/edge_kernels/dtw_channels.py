@@ -23,8 +23,8 @@ from edge_kernels.lanes import (
     load,
     store,
     sub,
-    to_lanes,
 )
+from edge_kernels.shuffles import to_lanes
 
 __all__ = ["fill_channels"]
 

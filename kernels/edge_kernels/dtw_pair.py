@@ -35,13 +35,11 @@ from edge_kernels.lanes import (
     fill,
     fill_like,
     least_bits,
-    lift,
     load,
-    lower,
     size,
-    smallest,
     store,
 )
+from edge_kernels.shuffles import lift, lower, smallest
 
 __all__ = ["dtw"]
 

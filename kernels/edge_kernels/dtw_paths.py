@@ -34,13 +34,12 @@ from edge_kernels.lanes import (
     fill_like,
     least,
     least_bits,
-    lift,
     load,
-    lower,
     size,
     store,
     store_below,
 )
+from edge_kernels.shuffles import lift, lower
 
 __all__ = ["dtw_path"]
 

@@ -24,6 +24,7 @@ from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
 __all__ = [
+    "INDEX",
     "REGISTER_BYTES",
     "Lanes",
     "add",
@@ -34,20 +35,17 @@ __all__ = [
     "fill",
     "fill_bytes",
     "fill_like",
+    "lane_count",
     "least",
     "least_bits",
-    "lift",
     "load",
-    "lower",
+    "mask",
+    "place_of",
     "register_bytes",
-    "reverse",
     "size",
-    "smallest",
     "store",
     "store_below",
     "sub",
-    "to_lanes",
-    "transpose",
     "width",
 ]
 
@@ -90,14 +88,14 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]  # numba's is un
 @intrinsic
 def count(_context: Any, array: Any) -> Any:
     """Numbers of the array's dtype in one register, a constant to the compiler."""
-    number = ir.Constant(ir.IntType(types.intp.bitwidth), _count(array))
+    number = ir.Constant(ir.IntType(types.intp.bitwidth), lane_count(array))
     return types.intp(array), lambda _context, _builder, _signature, _args: number
 
 
 @intrinsic(prefer_literal=True)
 def fill(_context: Any, array: Any, value: Any, registers: Any) -> Any:
     """`registers` (a literal) registers of the array's dtype, `value` in every lane."""
-    lanes = Lanes(array.dtype, registers.literal_value * _count(array))
+    lanes = Lanes(array.dtype, registers.literal_value * lane_count(array))
     return lanes(array, value, registers), _filler(lanes, value)
 
 
@@ -113,7 +111,7 @@ def fill_bytes(_context: Any, array: Any, value: Any) -> Any:
 
     One bit a lane makes whole bytes of them, for `store_below`.
     """
-    lanes = Lanes(array.dtype, max(8, _count(array)))
+    lanes = Lanes(array.dtype, max(8, lane_count(array)))
     return lanes(array, value), _filler(lanes, value)
 
 
@@ -130,7 +128,7 @@ def load(_context: Any, array: Any, at: Any, like: Any) -> Any:
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         vector = context.get_value_type(like)
-        place = _place(context, builder, array, args[0], args[1], vector)
+        place = place_of(context, builder, array, args[0], args[1], vector)
         return builder.load(place, align=array.dtype.bitwidth // 8)
 
     return like(array, types.intp, like), generate
@@ -142,7 +140,7 @@ def store(_context: Any, array: Any, at: Any, lanes: Any) -> Any:
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         vector = context.get_value_type(lanes)
-        place = _place(context, builder, array, args[0], args[1], vector)
+        place = place_of(context, builder, array, args[0], args[1], vector)
         builder.store(args[2], place, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -156,7 +154,7 @@ def store_below(_context: Any, array: Any, at: Any, a: Any, b: Any) -> Any:
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         below = builder.fcmp_ordered("<", args[2], args[3])
         bits = builder.bitcast(below, ir.IntType(a.count))
-        builder.store(bits, _place(context, builder, array, args[0], args[1], bits.type), align=1)
+        builder.store(bits, place_of(context, builder, array, args[0], args[1], bits.type), align=1)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, a, b), generate
@@ -226,97 +224,6 @@ def add_square(_context: Any, total: Any, difference: Any) -> Any:
     return total(total, difference), generate
 
 
-@intrinsic
-def lift(_context: Any, lanes: Any, below: Any) -> Any:
-    """Every number one lane up; lane 0 takes the last of `below`."""
-    return lanes(lanes, below), _shuffler(1, 0, range(lanes.count - 1, 2 * lanes.count - 1))
-
-
-@intrinsic
-def lower(_context: Any, lanes: Any, above: Any) -> Any:
-    """Every number one lane down; the last lane takes the first of `above`."""
-    return lanes(lanes, above), _shuffler(0, 1, range(1, lanes.count + 1))
-
-
-@intrinsic
-def reverse(_context: Any, lanes: Any) -> Any:
-    """The last lane first."""
-    return lanes(lanes), _shuffler(0, 0, range(lanes.count - 1, -1, -1))
-
-
-@intrinsic
-def smallest(_context: Any, lanes: Any) -> Any:
-    """The smallest number of all lanes, where none is NaN."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        [vector] = args
-        half = lanes.count // 2
-        while half:
-            low = builder.shuffle_vector(vector, vector, _mask(range(half)))
-            high = builder.shuffle_vector(vector, vector, _mask(range(half, 2 * half)))
-            vector = builder.select(builder.fcmp_ordered("<", low, high), low, high)
-            half //= 2
-        return builder.extract_element(vector, ir.Constant(INDEX, 0))
-
-    return lanes.dtype(lanes), generate
-
-
-@intrinsic
-def transpose(
-    _context: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, pitch: Any
-) -> Any:
-    """target[to + j * pitch + i] = source[at + i * stride + j], a square of lanes.
-
-    i and j count to the lanes of one register; `stride` may be negative.
-    """
-    number = source.dtype.bitwidth // 8
-    lanes = _count(source)
-    piece = 16 // number  # every target shuffles cheaply within 128 bits, not across
-    low = [k + i for k in range(0, lanes, piece) for i in range(piece // 2)]
-    zip_low = [i + side for i in low for side in (0, lanes)]
-    zip_high = [i + piece // 2 for i in zip_low]
-
-    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        part = ir.VectorType(context.get_value_type(source.dtype), piece)
-
-        def part_of(row: int, column: int) -> Any:
-            offset = builder.mul(args[2], ir.Constant(args[2].type, row))
-            offset = builder.add(offset, ir.Constant(args[2].type, column))
-            offset = builder.add(offset, args[1])
-            place = _place(context, builder, source, args[0], offset, part)
-            return builder.load(place, align=number)
-
-        def joined(parts: list[Any]) -> Any:
-            while len(parts) > 1:
-                both = _mask(range(2 * parts[0].type.count))
-                parts = [
-                    builder.shuffle_vector(parts[i], parts[i + 1], both)
-                    for i in range(0, len(parts), 2)
-                ]
-            return parts[0]
-
-        for column in range(0, lanes, piece):
-            square = [
-                joined([part_of(row + i, column) for row in range(0, lanes, piece)])
-                for i in range(piece)
-            ]
-            for _ in range(piece.bit_length() - 1):
-                square = [
-                    builder.shuffle_vector(square[i], square[i + piece // 2], _mask(pairs))
-                    for i in range(piece // 2)
-                    for pairs in (zip_low, zip_high)
-                ]
-            for i, vector in enumerate(square):
-                offset = builder.mul(args[5], ir.Constant(args[5].type, column + i))
-                offset = builder.add(offset, args[4])
-                place = _place(context, builder, target, args[3], offset, vector.type)
-                builder.store(vector, place, align=number)
-        return context.get_dummy_value()
-
-    signature = types.void(source, types.intp, types.intp, target, types.intp, types.intp)
-    return signature, generate
-
-
 def _filler(lanes: Lanes, value: Any) -> Any:
     """The second of two or three arguments in every lane."""
 
@@ -326,7 +233,7 @@ def _filler(lanes: Lanes, value: Any) -> Any:
         one = builder.insert_element(
             ir.Constant(vector, ir.Undefined), number, ir.Constant(INDEX, 0)
         )
-        return builder.shuffle_vector(one, one, _mask([0] * lanes.count))
+        return builder.shuffle_vector(one, one, mask([0] * lanes.count))
 
     return generate
 
@@ -335,47 +242,21 @@ def _smaller(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
     return builder.select(builder.fcmp_ordered("<", *args), *args)
 
 
-def _shuffler(first: int, second: int, indices: range) -> Any:
-    """Lanes picked by index from two of the arguments, side by side."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.shuffle_vector(args[first], args[second], _mask(indices))
-
-    return generate
-
-
-def _count(array: Any) -> int:
+def lane_count(array: Any) -> int:
+    """Lanes of one register, for an array's type."""
     return REGISTER_BYTES * 8 // int(array.dtype.bitwidth)
 
 
-def _mask(indices: Any) -> ir.Constant:
+def mask(indices: Any) -> ir.Constant:
+    """Lanes by number, as LLVM wants them."""
     chosen = list(indices)
     return ir.Constant(ir.VectorType(INDEX, len(chosen)), chosen)
 
 
-def _place(context: Any, builder: Any, array: Any, value: Any, at: Any, vector: ir.Type) -> Any:
+def place_of(context: Any, builder: Any, array: Any, value: Any, at: Any, vector: ir.Type) -> Any:
+    """A pointer to a vector at array[at]."""
     start = context.make_array(array)(context, builder, value).data
     return builder.bitcast(builder.gep(start, [at]), vector.as_pointer())
-
-
-@numba.njit(cache=True, nogil=True)
-def to_lanes(
-    source: NDArray[Any], length: int, stride: int, target: NDArray[Any], pitch: int
-) -> None:
-    """`length` numbers of each lane's series, [lane][t] -> [t][lane].
-
-    A lane's series begins `stride` numbers behind the lane before, and the vector for
-    t + 1 `pitch` numbers behind that for t.
-    """
-    lanes = count(source)
-    if length < lanes:
-        for t in range(length):
-            for b in range(lanes):
-                target[t * pitch + b] = source[b * stride + t]
-        return
-    for start in range(0, length, lanes):
-        t = min(start, length - lanes)  # the last square overlaps the one before
-        transpose(source, t, stride, target, t * pitch, pitch)
 
 
 @numba.njit(cache=True, nogil=True)

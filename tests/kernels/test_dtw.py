@@ -209,6 +209,7 @@ def test_takes_views_read_only_and_foreign_byte_orders(
 def test_pairs_are_taken_from_arrays_of_any_layout(dtype: type[np.floating], n: int) -> None:
     # A pair that was compiled before is handed to the kernel almost unseen.
     x, y = walks(2, n, dtype)
+    radius: Any = np.int64(4)
     want, path, profile = dtw_path(x, y, 4)
     assert dtw(x, y, 4) == pytest.approx(want)
     column = np.stack([x, y, x], axis=1)[:, 0]
@@ -219,7 +220,7 @@ def test_pairs_are_taken_from_arrays_of_any_layout(dtype: type[np.floating], n: 
     for same in (column, backwards, frozen, unaligned, x[:, None], memoryview(x), list(x)):
         other = y[:, None] if isinstance(same, np.ndarray) and same.ndim == 2 else y
         assert dtw(same, other, 4) == dtw(x, y, 4)
-        distance, steps, shares = dtw_path(same, other, np.int64(4))
+        distance, steps, shares = dtw_path(same, other, radius)
         assert (distance, steps.tolist()) == (want, path.tolist())
         assert shares.tolist() == profile.tolist()
     assert dtw(np.broadcast_to(x[:1], n), y, 4) == dtw(np.repeat(x[:1], n), y, 4)

@@ -37,6 +37,7 @@ def test_tslearn(pair: Pair, radius: int) -> None:
 
 @RADII
 def test_aeon(pair: Pair, radius: int) -> None:
+    # Not in an extra, for it pins an older numba: bench/aeon.txt says how to install it.
     distances = pytest.importorskip("aeon.distances")
     x, y = (series.T for series in pair)  # channels first
     distance = distances.dtw_distance(x, y, window=(radius + 0.5) / N)
