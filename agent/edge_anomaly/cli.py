@@ -19,6 +19,7 @@ import shtab
 
 from edge_anomaly import bundle_command, feed, replay, schema_command, simulate, status_command
 from edge_anomaly.adapters.broker import EmbeddedBroker
+from edge_anomaly.adapters.label_file import LabelFile
 from edge_anomaly.adapters.mqtt import MqttLink
 from edge_anomaly.adapters.mqtt_dial import Identity
 from edge_anomaly.adapters.store import SqliteStore
@@ -134,6 +135,9 @@ def run(args: argparse.Namespace) -> int:
         stack.callback(notifier.stopping)
         vitals = Vitals(keeper, link, config.base, time.monotonic)
         bystanders = [vitals, *page, EventLog(config.base), notifier]
+        if config.keeping is not None:
+            kept = args.config.parent / config.keeping.path
+            bystanders.append(LabelFile(kept, core.annunciator.labels))
         serve(keeper, link, time.time_ns, time.monotonic, stop.asked, bystanders)
     log.info("stopped")
     return 0
