@@ -58,6 +58,8 @@ class Advisor:
         """
         self._signals: Sequence[Signal] = bundle.manifest.signals
         self._rules = rules
+        # Not the threshold in use, which may itself follow the score: that would hide the wear.
+        self._usual = float(bundle.calibration["threshold"][device])
         self.trend: Trend | None = None  # the newest, for the events of others
         self._line = None if rules.trend is None else TrendLine(rules.trend.span)
         self._drift: Drift | None = None
@@ -76,19 +78,19 @@ class Advisor:
         parts = {DEGRADING: self._line, DRIFT: self._drift}
         return [name for name, part in parts.items() if part is not None]
 
-    def take(self, window: Judged, threshold: float, *, calm: bool) -> list[tuple[str, Finding]]:
+    def take(self, window: Judged, scale: float, *, calm: bool) -> list[tuple[str, Finding]]:
         """Findings by advisory; most windows bring none.
 
         Args:
             window: That was scored.
-            threshold: In use, with an operator's scale.
+            scale: What an operator has the threshold multiplied by.
             calm: No alarm of the device is active: only then is it healthy time.
         """
         if window.score is None:
             return []
         found = []
         if self._line is not None:
-            estimate = self._line.add(window.end_ns, window.score / threshold)
+            estimate = self._line.add(window.end_ns, window.score / (self._usual * scale))
             if estimate is not None:
                 found.append((DEGRADING, self._degrading(window, estimate)))
         if self._drift is not None and calm:

@@ -56,8 +56,7 @@ class Watched:
         events += self._annunciator.judge(self.alarm, finding, now_ns)
         if self._advisories:
             calm = not self.alarm.life.open
-            threshold = window.threshold * self.alarm.scale
-            for name, advice in self._advisor.take(window, threshold, calm=calm):
+            for name, advice in self._advisor.take(window, self.alarm.scale, calm=calm):
                 events += self._annunciator.judge(self._advisories[name], advice, now_ns)
         return events
 
