@@ -28,6 +28,8 @@ from edge_anomaly.values import (
 
 __all__ = ["Outgoing"]
 
+HEALTH_S = 60  # how long it is of use
+
 
 class Outgoing:
     """Messages below one base topic, `edge-agent/v1/<site>/<agent>`."""
@@ -104,8 +106,9 @@ class Outgoing:
         return Publish(topic, self._encode(body), retain=True)
 
     def health(self, health: Health) -> Publish:
-        """How the agent is; the next one makes it old."""
-        return Publish(f"{self._base}/health", self._encode(health), qos=0, retain=True)
+        """How the agent is; forgotten when no next one comes."""
+        topic, payload = f"{self._base}/health", self._encode(health)
+        return Publish(topic, payload, qos=0, retain=True, expiry_s=HEALTH_S)
 
     def error(self, reject: Reject, now_ns: int) -> Publish:
         """Input that could not be used."""

@@ -9,14 +9,16 @@ import msgspec
 from edge_anomaly.bundle import Manifest
 from edge_anomaly.commands import VERBS, Reply
 from edge_anomaly.config import Config, Duration
-from edge_anomaly.values import Event, InputError, Score, State
+from edge_anomaly.values import Available, Event, Health, InputError, Score, State
 
 __all__ = ["SCHEMAS", "register", "schema"]
 
 SCHEMAS: dict[str, type] = {
     "config": Config,
     "error": InputError,
+    "availability": Available,
     "event": Event,
+    "health": Health,
     "manifest": Manifest,
     "reply": Reply,
     "score": Score,

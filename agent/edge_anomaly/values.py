@@ -60,6 +60,7 @@ class Publish(NamedTuple):
     qos: int = 1
     retain: bool = False
     correlation: bytes = b""  # MQTT 5: of the request that this answers
+    expiry_s: int = 0  # MQTT 5: after which the broker forgets it; 0: never. Only at QoS 0.
 
 
 class Contributor(msgspec.Struct, frozen=True, kw_only=True):

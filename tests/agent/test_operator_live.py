@@ -19,6 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from peers import new_properties, peer
 
 from edge_anomaly.plants import Compressors, Fault, Kind
+from edge_anomaly.values import Health
 
 LOSS = Fault.of(Kind.SEPARATION_GAS_LOSS, "c-2", (40, 200), size=0.6)
 
@@ -48,7 +49,7 @@ def test_an_alarm_is_seen_answered_and_remembered_over_a_crash(
             eventually(lambda: bool(operator.messages), within=PATIENCE_S)
             [answer] = operator.messages
             assert answer.properties is not None
-            assert answer.properties.CorrelationData == b"\x01\x02"
+            assert vars(answer.properties)["CorrelationData"] == b"\x01\x02"
             reply = msgspec.json.decode(answer.payload)
             assert (reply["status"], reply["id"]) == ("ok", "7")
             eventually(lambda: state_of(watcher) == "ACTIVE_ACK", within=PATIENCE_S)
@@ -69,6 +70,22 @@ def test_an_alarm_is_seen_answered_and_remembered_over_a_crash(
     assert [told[seq]["change"] for seq in sorted(told)] == ["raised", "ack", "shelved"]
     [line] = (tmp_path / "state" / "labels.ndjson").read_text("utf-8").splitlines()
     assert msgspec.json.decode(line)["event_id"] == new["event_id"]
+
+
+def test_health_is_retained_and_expires(broker: Broker, tmp_path: Path) -> None:
+    config = compressors_yaml(tmp_path, broker.url)
+    with onlooker(broker.url) as watcher, running(config, watcher):
+        eventually(lambda: bool(watcher.all("health")), within=PATIENCE_S)
+        with peer(broker.url, "late") as late:
+            late.subscribe(f"{BASE}/health")
+            eventually(lambda: bool(late.messages), within=PATIENCE_S)
+            [kept] = late.messages[:1]
+    assert kept.retain
+    assert kept.properties is not None
+    assert 0 < vars(kept.properties)["MessageExpiryInterval"] <= 60
+    health = msgspec.json.decode(kept.payload, type=Health)
+    assert health.connected
+    assert health.memory_bytes > 50_000_000
 
 
 def test_a_retained_command_does_nothing(broker: Broker, tmp_path: Path) -> None:

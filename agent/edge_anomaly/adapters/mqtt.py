@@ -189,11 +189,14 @@ class MqttLink:
             pass  # until the word is out, which closes the socket, or nobody can hear it
 
     def _send(self, item: Publish) -> paho.MQTTMessageInfo:
-        topic, payload, qos, retain, correlation = item
+        topic, payload, qos, retain, correlation, expiry_s = item
         properties = None
-        if correlation and self._client.protocol == MQTTProtocolVersion.MQTTv5:
+        if (correlation or expiry_s) and self._client.protocol == MQTTProtocolVersion.MQTTv5:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's
-            properties.CorrelationData = correlation
+            if correlation:
+                properties.CorrelationData = correlation
+            if expiry_s:
+                properties.MessageExpiryInterval = expiry_s
         return self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
 
     def _connect(self, timeout_s: float) -> bool:

@@ -123,7 +123,7 @@ class SqliteStore:
     def _add(self, items: Sequence[tuple[int, Publish]]) -> None:
         self._db.executemany(
             "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?)",
-            [(number, *item) for number, item in items],
+            [(number, *item[:5]) for number, item in items],
         )
 
     def _load(self) -> Remembered:
