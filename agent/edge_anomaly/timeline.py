@@ -199,7 +199,10 @@ class Timeline:
         if not 0 < span < BLOCK_SLOTS * self._grid.period:
             raise PayloadError("bad_time", f"a block of {len(values)} samples in {span / 1e9:g} s")
         self._gather()
-        readings = samples(row, columns, t_ns, step_ns, values)
+        try:
+            readings = samples(row, columns, t_ns, step_ns, values)
+        except ValueError as exc:
+            raise PayloadError("bad_time", str(exc)) from exc
         finite = np.isfinite(readings.value)
         if not finite.all():
             device, signal, times, value = readings

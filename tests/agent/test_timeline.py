@@ -96,6 +96,13 @@ def test_a_block_that_spans_no_time_or_too_much_is_refused(step: float) -> None:
     assert seen(line.advance(START), line) == ([], [])
 
 
+def test_a_block_of_a_time_that_cannot_be_is_refused() -> None:
+    line = timeline()
+    with pytest.raises(PayloadError, match="leave time"):
+        line.add_block(0, np.array([0]), 2**62, SECOND, np.ones((3, 1), np.float32))
+    assert seen(line.advance(START), line) == ([], [])
+
+
 def test_what_came_before_a_block_is_placed_before_it() -> None:
     line = timeline()
     steady(line, [5])
