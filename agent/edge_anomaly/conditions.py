@@ -82,6 +82,7 @@ class Conditions:
             for column, name in enumerate(self._signals):
                 if watched is None or name in watched:
                     self._age[column] = self.after_ns
+        self._least = int(self._still.min()), int(self._age.min())  # what nothing comes of
         self._began_ns: int | None = None  # the first window, for signals that never came
 
     @property
@@ -102,6 +103,14 @@ class Conditions:
             return found
         if self._began_ns is None:
             self._began_ns = window.start_ns
+        longest, least_age, oldest = window.extremes_ns
+        if (
+            longest <= self._least[0]
+            and oldest <= self._least[1]
+            and least_age != NEVER
+            and not (active(STUCK) or active(NO_DATA))
+        ):
+            return found  # nearly always
         stuck = window.still_ns > self._still
         if stuck.any() or active(STUCK):
             found.append((STUCK, self._stuck(window, stuck, window.still_ns)))

@@ -41,6 +41,7 @@ class Judged:
     last: NDArray[np.float32] | None = None  # (C,) the newest slot, engineering units
     age_ns: NDArray[np.int64] | None = None  # (C,) since the last reading, or NEVER
     still_ns: NDArray[np.int64] | None = None  # (C,) how long the value has been the same
+    extremes_ns: tuple[int, int, int] = (0, 0, 0)  # the longest still; least and greatest age
 
 
 class Monitor:
@@ -169,6 +170,8 @@ class Monitor:
         # Copies: the room is written anew before everybody has looked at every window.
         age, still = self._due.age[:count].copy(), self._due.still[:count].copy()
         last = self._due.window[:count, -1].copy()
+        extremes = zip(still.max(axis=1), age.min(axis=1), age.max(axis=1), strict=True)
+        most = [(int(longest), int(least), int(oldest)) for longest, least, oldest in extremes]
         for i in range(count):
             end_ns = (int(self._due.slot[i]) + 1) * period
             at = int(place[i]) if scored[i] else None
@@ -195,6 +198,7 @@ class Monitor:
                 last=last[i],
                 age_ns=age[i],
                 still_ns=still[i],
+                extremes_ns=most[i],
             )
 
     def _where(self, scores: Scores, at: int, end_ns: int) -> tuple[int, int] | None:

@@ -79,19 +79,20 @@ class Outgoing:
 
     def score(self, window: Judged, scale: float = 1.0) -> Publish:
         """One window; `scale` is what an operator has the threshold multiplied by."""
+        end, coverage = iso(window.end_ns), round(window.coverage, 4)
         score = Score(
             device=window.device,
-            ts=iso(window.end_ns),
+            ts=end,
             ts_ms=window.end_ns // 1_000_000,
             score=None if window.score is None else rounded(window.score),
             threshold=rounded(window.threshold * scale),
             warm=window.warm,
-            coverage=round(window.coverage, 4),
+            coverage=coverage,
             unscored=window.unscored,
             window=WindowSpan(
                 start=iso(window.start_ns),
-                end=iso(window.end_ns),
-                coverage=round(window.coverage, 4),
+                end=end,
+                coverage=coverage,
             ),
         )
         return Publish(device_topic(self._base, window.device, "score"), self._encode(score), qos=0)

@@ -36,7 +36,10 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def schema(what: str) -> dict[str, Any]:
     """JSON Schema (2020-12) of one of `SCHEMAS`."""
-    return msgspec.json.schema(SCHEMAS[what], schema_hook=_hook)
+    made = msgspec.json.schema(SCHEMAS[what], schema_hook=_hook)
+    if what == "config":  # an input without a format is JSON, which no tag can say
+        made["$defs"]["JsonInput"]["required"].remove("format")
+    return made
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from payloads import (
 from edge_anomaly.config import parse
 from edge_anomaly.errors import ConfigError, StateError
 from edge_anomaly.formats import FORMATS, Block, Sample, format_name
+from edge_anomaly.schema_command import schema
 from edge_anomaly.topics import routes
 
 CODES = {
@@ -404,3 +405,11 @@ def test_without_a_format_it_is_json() -> None:
         "models: [{bundle: b, devices: [d]}]\n"
     ).inputs
     assert format_name(only) == "json"
+
+
+def test_the_schema_of_the_config_knows_every_format_and_the_default() -> None:
+    defined = schema("config")["$defs"]
+    inputs = defined["Config"]["properties"]["inputs"]["items"]
+    assert set(inputs["discriminator"]["mapping"]) == set(FORMATS)
+    assert defined["JsonInput"]["required"] == ["topic"]
+    assert defined["TextInput"]["required"] == ["format", "topic"]
