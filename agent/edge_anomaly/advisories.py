@@ -1,6 +1,6 @@
-"""What is worth telling before there is an alarm: `degrading` and `drift`.
+"""What is worth telling before there is an alarm: `degrading`, `drift` and `rhythm`.
 
-Both go through the alarms' own machinery, so that they are acknowledged, shelved and
+All go through the alarms' own machinery, so that they are acknowledged, shelved and
 suppressed like any other; their severity is `advisory`.
 """
 
@@ -15,16 +15,18 @@ from edge_anomaly.bundle import Bundle, Signal
 from edge_anomaly.drift import Drift, Shift, reference_of
 from edge_anomaly.errors import StateError
 from edge_anomaly.monitor import Judged
+from edge_anomaly.rhythm import Beat, Rhythm, periods_of
 from edge_anomaly.rules import Alarms, Clear, Raise
 from edge_anomaly.trend import Estimate, TrendLine
 from edge_anomaly.values import ModelRef, Trend
 
-__all__ = ["DEGRADING", "DRIFT", "Advisor", "advisory_detector"]
+__all__ = ["DEGRADING", "DRIFT", "RHYTHM", "Advisor", "advisory_detector"]
 
-DEGRADING, DRIFT = "degrading", "drift"
+DEGRADING, DRIFT, RHYTHM = "degrading", "drift", "rhythm"
 _DELAYS = {
     DEGRADING: (Raise(windows=2), Clear(below=0.5, windows=4)),
     DRIFT: (Raise(windows=1), Clear(below=0.8, windows=1)),
+    RHYTHM: (Raise(windows=2), Clear(below=1.0, windows=1)),
 }
 
 
@@ -72,10 +74,17 @@ class Advisor:
                 apart_ns=bundle.window * bundle.manifest.period_ns,
             )
 
+        periods = periods_of(bundle.calibration, device)
+        self._rhythm: Rhythm | None = None
+        if rules.drift is not None and periods is not None:
+            self._rhythm = Rhythm(
+                periods, bundle.manifest.period_ns, bundle.manifest.branches[0].hop
+            )
+
     @property
     def watches(self) -> list[str]:
         """The advisories that may come."""
-        parts = {DEGRADING: self._line, DRIFT: self._drift}
+        parts = {DEGRADING: self._line, DRIFT: self._drift, RHYTHM: self._rhythm}
         return [name for name, part in parts.items() if part is not None]
 
     def take(self, window: Judged, scale: float, *, calm: bool) -> list[tuple[str, Finding]]:
@@ -97,6 +106,10 @@ class Advisor:
             shift = self._drift.add(window.end_ns, window.score, window.observed)
             if shift is not None:
                 found.append((DRIFT, self._drifting(window, shift)))
+        if self._rhythm is not None:
+            beat = self._rhythm.add(window.end_ns, window.observed)
+            if beat is not None:
+                found.append((RHYTHM, self._beating(window, beat)))
         return found
 
     def snapshot(self) -> dict[str, Any]:
@@ -104,6 +117,7 @@ class Advisor:
         return {
             "line": None if self._line is None else self._line.snapshot(),
             "drift": None if self._drift is None else self._drift.snapshot(),
+            "rhythm": None if self._rhythm is None else self._rhythm.snapshot(),
             "trend": None if self.trend is None else msgspec.to_builtins(self.trend),
         }
 
@@ -118,6 +132,8 @@ class Advisor:
             self.trend = _read_trend(state.get("trend"))
         if self._drift is not None and state.get("drift") is not None:
             self._drift.restore(state["drift"])
+        if self._rhythm is not None and state.get("rhythm") is not None:
+            self._rhythm.restore(state["rhythm"])
 
     def _degrading(self, window: Judged, estimate: Estimate) -> Finding:
         rules = self._rules.trend
@@ -156,6 +172,18 @@ class Advisor:
             )
 
         return Finding(window.start_ns, window.end_ns, shift.psi, shift.limit, cause)
+
+    def _beating(self, window: Judged, beat: Beat) -> Finding:
+        name = self._signals[beat.signal].name
+        before, now = (_hours(ns / 3600e9) for ns in (beat.before_ns, beat.now_ns))
+
+        def cause() -> Cause:
+            return Cause(
+                f"{name} repeats itself every {now} where the model learnt {before}: "
+                "train again if this is the plant's new rhythm"
+            )
+
+        return Finding(window.start_ns, window.end_ns, beat.ratio, 1.0, cause)
 
 
 def _read_trend(kept: object) -> Trend | None:

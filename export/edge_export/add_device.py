@@ -25,7 +25,7 @@ from edge_export.family import Trained
 from edge_export.package import check_place, choose_golden, read_bundle, write_bundle
 from edge_export.provenance import provenance
 from edge_export.recordings import Recording, Slicing, Windows, signals_of
-from edge_export.references import healthy_reference, longest_still
+from edge_export.references import healthy_periods, healthy_reference, longest_still
 from edge_export.split import Split, split
 from edge_export.train import assemble, loaded
 
@@ -81,6 +81,7 @@ def add_device(
     score = Scorer(Draft(own, constants), loaded(of_head)).judge(held_answers).score
     constants |= healthy_reference(own, parts.held, score, parts.fit)
     constants["still"] = longest_still(recordings, own.devices)
+    constants |= healthy_periods(own, recordings)
     fewest = min(threshold.windows, manifest.threshold.windows)
     metrics = {"head_held_out_loss": min(losses), "head_epochs": float(len(losses) - 1)}
     held = replace(parts.held, device=np.full_like(parts.held.device, len(manifest.devices)))

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from edge_anomaly.bundle import Manifest
 from edge_anomaly.drift import bin_shares, tenths
+from edge_anomaly.rhythm import PERIODS, strongest_period
 from edge_export.recordings import Recording, Windows
 
-__all__ = ["FEWEST", "healthy_reference", "longest_still"]
+__all__ = ["FEWEST", "healthy_periods", "healthy_reference", "longest_still"]
 
+GAP = 3  # slots without a reading, beyond which a stretch ends
 FEWEST = 50  # windows that share no reading; fewer are no distribution
 
 
@@ -79,6 +81,38 @@ def longest_still(recordings: Sequence[Recording], devices: Sequence[str]) -> ND
                     longest[row, column], int((times[ends] - times[begins]).max())
                 )
     return longest
+
+
+def healthy_periods(manifest: Manifest, recordings: Sequence[Recording]) -> dict[str, NDArray[Any]]:
+    """Each signal's strongest period in healthy time.
+
+    Args:
+        manifest: Devices D, signals C, and the length of a slot.
+        recordings: Healthy time; of each device the longest stretch without a long gap counts.
+
+    Returns:
+        `reference.period_slots` (D, C) float32; 0 where a signal has none.
+    """
+    names = [signal.name for signal in manifest.signals]
+    periods = np.zeros((len(manifest.devices), len(names)), np.float32)
+    longest = np.zeros(len(manifest.devices), np.int64)
+    for recording in recordings:
+        row = manifest.devices.index(recording.device)
+        slots = recording.t_ns // manifest.period_ns
+        pieces = np.split(np.arange(slots.size), np.flatnonzero(np.diff(slots) > GAP) + 1)
+        piece = max(pieces, key=len)
+        if len(piece) <= longest[row]:
+            continue
+        longest[row] = len(piece)
+        at = np.arange(slots[piece[0]], slots[piece[-1]] + 1)
+        for column, name in enumerate(names):
+            values = recording.values[piece, recording.signals.index(name)]
+            there = np.isfinite(values)
+            periods[row, column] = 0.0
+            if there.sum() > len(piece) // 2:
+                series = np.interp(at, slots[piece][there], values[there])
+                periods[row, column] = strongest_period(series)
+    return {PERIODS: periods}
 
 
 def _described(values: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -41,7 +41,7 @@ from edge_export.package import (
 from edge_export.provenance import provenance
 from edge_export.quantise import LARGEST_DRIFT, drift
 from edge_export.recordings import Recording, Slicing, Windows, digest, period_of
-from edge_export.references import healthy_reference, longest_still
+from edge_export.references import healthy_periods, healthy_reference, longest_still
 from edge_export.split import Split, split
 from edge_export.verify import load, verify
 
@@ -136,6 +136,7 @@ def train_bundle(
     score = Scorer(Draft(draft, constants), model).judge(held).score
     constants |= healthy_reference(draft, parts.held, score, parts.fit)
     constants["still"] = longest_still(recordings, parts.devices)
+    constants |= healthy_periods(draft, recordings)
     missed = {
         f"{branch.name}.unexplained" if len(held) > 1 else "unexplained": unexplained(batch)
         for branch, batch in zip(draft.branches, held, strict=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from plants import DEVICES, SECOND, SIGNALS, START, bundle, config
 
-from edge_anomaly.advisories import DEGRADING, DRIFT
+from edge_anomaly.advisories import DEGRADING, DRIFT, RHYTHM
 from edge_anomaly.annunciator import Annunciator
 from edge_anomaly.bundle import Bundle
 from edge_anomaly.drift import bin_shares, tenths
@@ -116,6 +116,20 @@ def test_drift_is_told_and_recommends_and_changes_nothing() -> None:
 def test_drift_can_be_turned_off_and_needs_a_reference() -> None:
     assert shift(watched(with_reference(), drift=None), 2.0) == []
     assert shift(watched(bundle()), 2.0) == []
+
+
+def test_a_rhythm_that_has_changed_is_told() -> None:
+    known = bundle()
+    arrays = {"reference.period_slots": np.array([[96.0, 0.0]] * len(DEVICES), np.float32)}
+    one = watched(Bundle(**{**known.__dict__, "calibration": {**known.calibration, **arrays}}))
+    events = []
+    for second in range(96 * 14):
+        period = 96 if second < 96 * 7 else 32
+        flow = 10 + math.sin(2 * math.pi * second / period)
+        events += one.judge(window(START + second * SECOND, 0.3, (flow, 10.0)), START)
+    [event] = events
+    assert (event.detector, event.type, event.severity) == (RHYTHM, "new", "advisory")
+    assert event.message.startswith(f"c-1: {SIGNALS[0]} repeats itself every 1 min where")
 
 
 def test_time_in_alarm_is_not_healthy_time() -> None:

@@ -3,7 +3,12 @@ from plants import bundle
 
 from edge_anomaly.drift import Drift, reference_of
 from edge_export.recordings import Recording, Windows
-from edge_export.references import FEWEST, healthy_reference, longest_still
+from edge_export.references import (
+    FEWEST,
+    healthy_periods,
+    healthy_reference,
+    longest_still,
+)
 
 LENGTH = 4  # slots of a window of the small plant
 
@@ -54,3 +59,17 @@ def test_how_long_a_signal_reads_the_same_is_its_longest_flat_stretch() -> None:
     other = Recording("b", times[:1], ("x", "y"), values[:1])
     found = longest_still([whole, later, other], ["a", "b", "c"])
     assert (found // 10**9).tolist() == [[40, 70], [-1, -1], [-1, -1]]
+
+
+def test_the_period_of_each_signal_is_found_in_the_longest_stretch() -> None:
+    rng = np.random.default_rng(3)
+    t_s = np.arange(600)
+    t_s[300:] += 400  # a gap
+    flow = np.sin(2 * np.pi * t_s / 20) + 0.3 * rng.normal(size=600)
+    table = np.stack([flow, rng.normal(size=600)], axis=1).astype(np.float32)
+    table[5:9] = np.nan
+    recording = Recording("c-1", t_s.astype(np.int64) * 10**9, ("flow", "temp"), table)
+    periods = healthy_periods(bundle().manifest, [recording])["reference.period_slots"]
+    assert abs(periods[0, 0] - 20) < 1
+    assert periods[0, 1] == 0
+    assert periods[1].tolist() == [0, 0]  # a device that was not recorded

@@ -114,7 +114,8 @@ function spark(device) {
   if (canvas.width !== w || canvas.height !== h) { canvas.width = w; canvas.height = h; }
   const c = canvas.getContext("2d");
   c.clearRect(0, 0, w, h);
-  const top = 1.6; // of the alarm level; above it the line leaves the picture
+  // Of the alarm level: the same for all where many are compared, else as high as the line goes.
+  const top = devices.size > 12 ? 1.6 : Math.max(1.6, ...device.ratios.filter((ratio) => ratio !== null)) * 1.03;
   const y = (ratio) => h - 2 - (h - 4) * Math.min(ratio, top) / top;
   c.strokeStyle = colours.level;
   c.lineWidth = scale;
