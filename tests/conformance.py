@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edge_export.bearing_ground import recording
 from edge_export.families import find
 from edge_export.families.gevae import Config as Gevae
 from edge_export.families.linear import Config as Linear
 from edge_export.families.lstm_ae import Config as LstmAe
+from edge_export.families.vae import Config as Vae
 from edge_export.recordings import Recording
 from edge_export.rules import Rule
 
@@ -31,6 +33,19 @@ GEVAE = Gevae(
 )
 
 
+VAE = Vae(
+    segment=8,
+    step=4,
+    windows=7,
+    layers=(16, 8),
+    latent=3,
+    strongest=3,
+    epochs=6,
+    fewest_nats=0.0,
+    learning_rate=1e-2,
+)
+
+
 @dataclass(frozen=True)
 class Case:
     """A family and settings with which it trains in seconds."""
@@ -40,6 +55,11 @@ class Case:
     recordings: Callable[[], Sequence[Recording]] | None = None
     rule: Rule | None = None
     torchscript: bool = False
+
+
+def _shafts() -> Sequence[Recording]:
+    """Vibration of two shafts, short blocks of which are snapshots here."""
+    return [recording(seed, 2, device=f"shaft-{seed}") for seed in (1, 2)]
 
 
 def _ensemble(family: str, **members: Any) -> Any:
@@ -61,4 +81,8 @@ CASES = {
     "gevae, paper": Case("gevae", replace(GEVAE, embedded=False, whole=True, most_unexplained=9)),
     "gevae+pca": Case("gevae+pca", _ensemble("gevae+pca", gevae=GEVAE)),
     "pca+var1, votes": Case("pca+var1", replace(_ensemble("pca+var1"), how="votes", votes=1)),
+    "vae": Case("vae", VAE, recordings=_shafts, torchscript=True),
+    "vae, paper": Case(
+        "vae", replace(VAE, spectral=False, summed=False, strongest=0), recordings=_shafts
+    ),
 }

@@ -14,7 +14,7 @@ import edge_anomaly.plants
 from edge_anomaly.bundle import Bundle
 from edge_anomaly.plants import PERIOD_S, SIGNALS, Compressors
 from edge_anomaly.plants.compressors import DAY
-from edge_export import power_bundle, servers_bundle
+from edge_export import bearings_bundle, power_bundle, servers_bundle
 from edge_export.calibrate import Rule
 from edge_export.families.lstm_ae import Config
 from edge_export.recordings import Recording
@@ -66,6 +66,7 @@ def build(out: Path, *, days: int = DAYS, config: Config = CONFIG) -> Bundle:
 
 # Each trains the bundle of one plant and writes it to a folder.
 BUILDERS: Mapping[str, Callable[[Path], object]] = {
+    "bearings": bearings_bundle.build,
     "compressors": build,
     "power": power_bundle.build,
     "servers": servers_bundle.build,

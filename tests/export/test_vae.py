@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from edge_anomaly.adapters import bundles
 from edge_anomaly.bundle import ONNX, ONNX_INT8, TORCHSCRIPT, Bundle
 from edge_anomaly.plants.vibration import Damage
 from edge_anomaly.scoring import Scorer
@@ -16,7 +17,7 @@ from edge_export.bearing_ground import PERIOD_NS, SIGNALS, recording
 from edge_export.families import find
 from edge_export.families.projection import project
 from edge_export.families.vae import Config, Shown, Vae, train
-from edge_export.families.vae_bundle import graph, new_model, recipe, scalers, show
+from edge_export.families.vae_bundle import course_of, graph, new_model, recipe, scalers, show
 from edge_export.family import UselessModelError
 from edge_export.recordings import Recording, Slicing, windows
 from edge_export.rules import Rule
@@ -26,7 +27,7 @@ from edge_export.verify import OnnxGraph, load_model
 RATE = 20_000.0
 # A snapshot of 9216 samples with coarser lines, so that a second is enough to learn it.
 SMALL = Config(
-    segment=256, step=128, windows=71, layers=(32, 16), latent=4, epochs=8, fewest_nats=0.1
+    segment=256, step=128, windows=71, layers=(256, 16), latent=4, epochs=8, fewest_nats=0.1
 )
 PLAN = Plan(
     name="bearings",
@@ -77,7 +78,7 @@ def test_training_lowers_the_loss_repeats_and_leaves_the_best_weights() -> None:
 
     def trained() -> tuple[Vae, list[float]]:
         model = new_model(fit, 2, config)
-        return model, train(model, fit, held).total
+        return model, train(model, fit, held, course_of(config)).total
 
     (model, losses), (again, same) = trained(), trained()
     assert losses == same
@@ -226,3 +227,28 @@ def test_the_mean_expects_nothing_of_a_standardised_window() -> None:
 def test_the_band_follows_the_rate() -> None:
     [before], _ = recipe(Config(), 12_000.0)
     assert before.band == (1200.0, 5700.0)
+
+
+def test_eight_bits_that_move_the_score_too_far_do_not_ship(
+    healthy: list[Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_export.train.LARGEST_DRIFT", 0.0)
+    plan = replace(PLAN, torchscript=False, float32=False)
+    config = replace(SMALL, epochs=1, fewest_nats=0.0)
+    made = train_bundle("vae", healthy[:1], config, tmp_path / "exact", plan)
+    assert list(made.manifest.branches[0].graphs) == [ONNX]
+    assert made.manifest.provenance.metrics["drift_int8"] > 0
+    assert not list((tmp_path / "exact").glob("*int8*"))
+
+
+def test_where_eight_bits_ship_float32_may_stay_behind(
+    healthy: list[Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_export.train.LARGEST_DRIFT", 1.0)
+    plan = replace(PLAN, torchscript=False, float32=False)
+    config = replace(SMALL, epochs=1, fewest_nats=0.0)
+    folder = tmp_path / "small"
+    made = train_bundle("vae", healthy[:1], config, folder, plan)
+    assert list(made.manifest.branches[0].graphs) == [ONNX_INT8]
+    loaded = bundles.load_model(bundles.read_bundle(folder), folder)  # as the agent does
+    assert loaded.graphs["main"].inputs == ["window", "device"]

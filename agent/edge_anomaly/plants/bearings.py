@@ -11,15 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.plants.plant import READINGS
+from edge_anomaly.plants.plant import READINGS, Plant
 from edge_anomaly.plants.vibration import BEARINGS, RATE, SNAPSHOT, Damage, snapshot
 from edge_anomaly.values import Publish
 
-__all__ = ["DEVICES", "PERIOD_S", "SIGNALS", "Bearings", "Failure", "encode", "failures"]
+__all__ = ["DEVICES", "PERIOD_S", "PLANT", "SIGNALS", "Bearings", "Failure", "encode", "failures"]
 
 DEVICES = ("shaft-1", "shaft-2")
 SIGNALS = {f"bearing_{k + 1}": "g" for k in range(BEARINGS)}
 STEP_NS = round(1e9 / RATE)
+START_S = 1_704_067_200.0  # 2024-01-01, which lies on the grid of snapshots
 SNAPSHOTS = 125  # of a snapshot's length from one to the next: 57.6 s
 PERIOD_S = SNAPSHOTS * SNAPSHOT / RATE
 WORST = 2.0  # RMS of the strikes when the bearing is changed; healthy noise is about 1
@@ -124,3 +125,31 @@ def encode(device: str, t_s: float, samples: NDArray[np.float32]) -> list[Publis
     counts = np.rint(samples.T / SCALE).clip(-(2**15), 2**15 - 1).astype("<i2")
     payload = np.int64(start_ns).tobytes() + counts.tobytes()
     return [Publish(f"{READINGS}/{device}/vibration", payload)]
+
+
+PLANT = Plant(
+    name="bearings",
+    devices=DEVICES,
+    signals=SIGNALS,
+    period_s=PERIOD_S,
+    speed=4 * PERIOD_S,  # four snapshots of every shaft a second
+    start_s=START_S,
+    horizon=30 * 1500,  # a month
+    new=Bearings,
+    faults=failures,
+    encode=encode,
+    input={
+        "topic": f"{READINGS}/{{device}}/vibration",
+        "format": "array",
+        "type": "int16",
+        "channels": list(SIGNALS),
+        "scale": SCALE,
+        "rate": RATE,
+        "header": {"bytes": 8, "start": {"at": 0, "type": "int64"}},
+        "lateness": "0s",  # all samples of a snapshot come together
+        "max_gap": "1ms",
+    },
+    grace_s=3 * PERIOD_S,  # a snapshot that began before the repair
+    warming="Nothing yet: the first snapshots are on their way.",
+    lately="the last half hour",
+)

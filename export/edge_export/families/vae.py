@@ -13,7 +13,6 @@ Variational Bayes", ICLR 2014, eq. 10); `default` weighs it against the sum.
 """
 
 import itertools
-import logging
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,11 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge_export.progress import training_bar
+from edge_export.training import Course, fit
 
 __all__ = ["Config", "Losses", "Shown", "Vae", "held_out", "train"]
-
-log = logging.getLogger(__name__)
 
 SLOPE = 0.01  # of the LeakyReLU
 
@@ -81,11 +78,11 @@ class Shown:
 
 @dataclass(frozen=True)
 class Losses:
-    """Held-out losses without noise, epoch by epoch; the first is before training."""
+    """What training came to on held-out windows, without noise."""
 
-    error: list[float]  # mean square, scaled units
-    nats: list[float]  # KL divergence: what the latent says of a window
-    total: list[float]  # what training makes small
+    total: list[float]  # what training makes small, by epoch; the first is before training
+    error: float  # mean square of the best epoch, scaled units
+    nats: float  # its KL divergence: what the latent says of a window
 
     @property
     def best(self) -> int:
@@ -124,32 +121,28 @@ class Vae(nn.Module):
             window: Spectra or samples, (B, F, C).
             device: Whose scaler, int64, (B,).
         """
-        scaled = (window - self.centre[device]) / self.scale[device]
-        latent = self.mean(self.encoder(self.flat(scaled)))
-        expected = self.decoder(latent).unflatten(1, (self.channels, -1)).transpose(1, 2)
-        return scaled, expected, latent
+        scaled = self.scaled(window, device)
+        latent = self.mean(self.encoder(scaled.flatten(1)))
+        return scaled, self.decoder(latent).reshape(window.shape), latent
 
-    def flat(self, scaled: Tensor) -> Tensor:
-        """(B, F, C) -> (B, C * F), bearing after bearing."""
-        return scaled.transpose(1, 2).flatten(1)
+    def scaled(self, window: Tensor, device: Tensor) -> Tensor:
+        """(B, F, C) in scaled units."""
+        centre, scale = self.centre.index_select(0, device), self.scale.index_select(0, device)
+        return (window - centre) / scale
 
-    def loss(
-        self, window: Tensor, device: Tensor, noise: torch.Generator | None
-    ) -> tuple[Tensor, Tensor]:
+    def loss(self, window: Tensor, device: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean square error and KL divergence in nats, means over the batch.
 
         Args:
             window: Shape (B, F, C).
             device: Shape (B,).
-            noise: Draws the latent; None takes its mean.
+            noise: Of the latent, standard normal, (B, latent); None takes its mean.
         """
-        flat = self.flat((window - self.centre[device]) / self.scale[device])
+        # The order of inputs means nothing to a dense layer: as they lie, not bearing by bearing.
+        flat = self.scaled(window, device).flatten(1)
         seen = self.encoder(flat)
         mean, log_variance = self.mean(seen), self.log_variance(seen)
-        latent = mean
-        if noise is not None:
-            drawn = torch.randn(mean.shape, generator=noise, device=noise.device)
-            latent = mean + drawn * torch.exp(0.5 * log_variance)
+        latent = mean if noise is None else mean + noise * torch.exp(0.5 * log_variance)
         error = nn.functional.mse_loss(self.decoder(latent), flat)
         nats = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1).mean()
         return error, nats
@@ -162,49 +155,34 @@ def _stack(widths: list[int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def train(model: Vae, fit: Shown, held: Shown) -> Losses:
-    """Train in place, where the model is, and leave the weights of the best epoch.
+def train(model: Vae, shown: Shown, held: Shown, course: Course) -> Losses:
+    """Train in place and leave the weights of the best epoch, on the CPU.
 
     Args:
         model: Its config says how.
-        fit: To learn from.
+        shown: To learn from.
         held: Of later time; only decides when to stop.
+        course: Where, and from what to go on.
     """
-    config, place = model.config, model.centre.device
-    torch.set_num_threads(config.threads)
-    parameters = list(model.parameters())
-    optimiser = torch.optim.Adam(parameters, lr=config.learning_rate)
-    order = torch.Generator().manual_seed(config.seed)
-    noise = torch.Generator(place).manual_seed(config.seed)
-    window = torch.from_numpy(fit.features).to(place)
-    device = torch.from_numpy(fit.device).to(place)
-    losses = Losses([], [], [])
-    best: list[Tensor] = []
-    _note(losses, *held_out(model, held), model.weight)
-    with training_bar() as bar:
-        task = bar.add_task("train", total=config.epochs * len(device), loss=losses.total[0])
-        for epoch in range(1, config.epochs + 1):
-            for rows in torch.split(torch.randperm(len(device), generator=order), config.batch):
-                optimiser.zero_grad()
-                error, nats = model.loss(window[rows], device[rows], noise)
-                loss = error + model.weight * nats
-                loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
-                optimiser.step()
-                bar.advance(task, len(rows))
-            _note(losses, *held_out(model, held), model.weight)
-            bar.update(task, loss=losses.total[-1])
-            # On a terminal the bar says it.
-            level = logging.INFO if bar.disable else logging.DEBUG
-            said = (epoch, config.epochs, losses.total[-1], losses.nats[-1])
-            log.log(level, "epoch %d/%d: held-out loss %.4g, KL %.2f nats", *said)
-            if losses.best == epoch or not best:
-                best = [p.detach().clone() for p in parameters]
-            elif losses.best <= epoch - config.patience:
-                break
-    with torch.no_grad():
-        for parameter, value in zip(parameters, best, strict=True):
-            parameter.copy_(value)
-    return losses
+    model.to(course.device)
+    window = torch.from_numpy(shown.features).to(course.device)
+    device = torch.from_numpy(shown.device).to(course.device)
+
+    def loss(rows: Tensor, progress: Tensor) -> Tensor:
+        # Of this step alone, so that a run that is gone on with draws the same.
+        drawn = torch.Generator().manual_seed(course.seed + round(float(progress) * 2**40))
+        noise = torch.randn((len(rows), model.config.latent), generator=drawn).to(course.device)
+        error, nats = model.loss(window[rows], device[rows], noise)
+        return error + model.weight * nats
+
+    def judged() -> float:
+        error, nats = held_out(model, held)
+        return error + model.weight * nats
+
+    total = fit(model, len(device), loss, judged, course)
+    error, nats = held_out(model, held)
+    model.cpu()
+    return Losses(total, error, nats)
 
 
 @torch.no_grad()
@@ -219,9 +197,3 @@ def held_out(model: Vae, held: Shown, batch: int = 256) -> tuple[float, float]:
         total += np.array([float(error), float(nats)]) * len(device)
     mean_error, mean_nats = (total / max(1, len(held.device))).tolist()
     return mean_error, mean_nats
-
-
-def _note(losses: Losses, error: float, nats: float, weight: float) -> None:
-    losses.error.append(error)
-    losses.nats.append(nats)
-    losses.total.append(error + weight * nats)

@@ -14,10 +14,21 @@ from edge_export.families.vae import Config, Losses, Shown, Vae, train
 from edge_export.family import Family, Grown, Material, Trained, UselessModelError
 from edge_export.quantise import quantised
 from edge_export.recordings import Windows
+from edge_export.training import Course
 from edge_export.verify import TorchGraph
 from edge_kernels import spectra
 
-__all__ = ["FAMILIES", "FAMILY", "PRESETS", "graph", "new_model", "recipe", "scalers", "show"]
+__all__ = [
+    "FAMILIES",
+    "FAMILY",
+    "PRESETS",
+    "course_of",
+    "graph",
+    "new_model",
+    "recipe",
+    "scalers",
+    "show",
+]
 
 log = logging.getLogger(__name__)
 Floats = NDArray[np.float32]
@@ -132,7 +143,9 @@ def _train(material: Material, config: Config) -> Trained:
     )
     graphs = {ONNX: graph(model)}
     if config.expects == "network":
-        graphs[ONNX_INT8] = quantised(graphs[ONNX])
+        small = quantised(graphs[ONNX])
+        if small is not None:
+            graphs[ONNX_INT8] = small
     if material.torchscript:
         graphs[TORCHSCRIPT] = to_torchscript(_Answers(model))
     return Trained(
@@ -148,25 +161,37 @@ def _model(
     if config.expects != "network":
         directions = config.latent if config.expects == "components" else 0
         return project(fit, *scalers(fit, devices, config), directions), {}, {}
-    model = new_model(fit, devices, config).to(material.device)
-    losses = train(model, fit, held)
+    model = new_model(fit, devices, config)
+    losses = train(model, fit, held, material.course(course_of(config)))
     _refuse_collapsed(losses, config)
     metrics = {
         "epochs": float(len(losses.total) - 1),
         "best_epoch": float(losses.best),
-        "held_out_error": losses.error[losses.best],
-        "held_out_nats": losses.nats[losses.best],
+        "held_out_error": losses.error,
+        "held_out_nats": losses.nats,
     }
-    return model.to("cpu"), metrics, {"held out": losses.total, "held-out error": losses.error}
+    return model, metrics, {"held out": losses.total}
+
+
+def course_of(config: Config) -> Course:
+    """How the config wants the network trained."""
+    return Course(
+        epochs=config.epochs,
+        batch=config.batch,
+        learning_rate=config.learning_rate,
+        patience=config.patience,
+        seed=config.seed,
+        threads=config.threads,
+    )
 
 
 def _refuse_collapsed(losses: Losses, config: Config) -> None:
-    nats = losses.nats[losses.best]
-    log.info("the latent says %.2f nats of a window", nats)
-    if nats < config.fewest_nats:
+    log.info("the latent says %.2f nats of a window", losses.nats)
+    if losses.nats < config.fewest_nats:
         raise UselessModelError(
-            f"vae: the latent says {nats:.2f} nats of a window, at least {config.fewest_nats:g} "
-            "are needed: it has collapsed, and what it expects does not depend on what it sees"
+            f"vae: the latent says {losses.nats:.2f} nats of a window, at least "
+            f"{config.fewest_nats:g} are needed: it has collapsed, and what it expects does not "
+            "depend on what it sees"
         )
 
 
