@@ -1,0 +1,125 @@
+"""Time of a run of `vae` by batch and runtime: bench/results/vae.md.
+
+    python bench/vae_table.py
+
+Contenders take turns within each round, so that whatever else the machine does hits all of
+them; a cell is the median over rounds, a ratio the median of the rounds' ratios.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from machine import cpu
+from vae_contenders import (
+    BATCHES,
+    CONTENDERS,
+    PEER,
+    SEED,
+    SHIPPED,
+    contender,
+    feeds,
+    megabytes,
+    turns,
+)
+
+from edge_anomaly.plants.vibration import RATE, snapshots
+from edge_export.provenance import commit, versions
+from edge_kernels import spectra
+
+ROUNDS, SECONDS = 9, 0.1  # per cell and round, at least one call
+OUT = Path(__file__).parent / "results" / "vae.md"
+INTRODUCTION = f"""\
+Made by `python bench/vae_table.py`: microseconds of processor time a run, 8192-512-256-128-16 and
+back, random weights. `times` is the ratio to `{PEER}` in the same round."""
+GATES = {1: 10, 128: 6}  # times eager torch, by batch
+LIMIT = """\
+This core reads {:.0f} GB/s from memory: at batch 1 the weights of {:.1f} MB take {:.0f} us to read
+and those of {:.1f} MB {:.0f} us, whatever multiplies them."""
+READ = 1 << 26  # bytes that are summed to see how fast memory is read
+
+
+def spent(run: Callable[[], object]) -> float:
+    """Microseconds of processor time a call, over at least SECONDS."""
+    calls, start = 0, time.process_time()
+    while True:
+        run()
+        calls += 1
+        if (elapsed := time.process_time() - start) >= SECONDS:
+            return 1e6 * elapsed / calls
+
+
+def measure() -> dict[tuple[str, int], list[float]]:
+    """Times of each (contender, batch), a round an entry."""
+    cells = {
+        (name, size): turns(contender(name), feeds(size)) for size in BATCHES for name in CONTENDERS
+    }
+    for run in cells.values():
+        run()  # warm
+    found: dict[tuple[str, int], list[float]] = {cell: [] for cell in cells}
+    for _ in range(ROUNDS):
+        for cell, run in cells.items():
+            found[cell].append(spent(run))
+    return found
+
+
+def reading() -> float:
+    """Gigabytes a second that one core reads from memory."""
+    some = np.ones(READ // 8)
+    return READ / 1e3 / min(spent(some.sum) for _ in range(5))
+
+
+def table(found: dict[tuple[str, int], list[float]]) -> str:
+    """The report, as Markdown."""
+    lines = [
+        "# vae: time of a run",
+        "",
+        INTRODUCTION,
+        "",
+        f"{cpu()}; one thread, spinning off; median of {ROUNDS} interleaved rounds; seed {SEED}; "
+        f"{datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
+        + ", ".join(f"{name} {number}" for name, number in versions().items()),
+        "",
+        "| batch | "
+        + " | ".join(f"{name}, us | times" for name in CONTENDERS[:-1])
+        + f" | {PEER}, us |",
+        "|" + "---:|" * (2 * len(CONTENDERS)),
+    ]
+    for size in BATCHES:
+        peer = np.array(found[PEER, size])
+        cells = [str(size)]
+        for name in CONTENDERS[:-1]:
+            mine = np.array(found[name, size])
+            cells += [f"{np.median(mine):,.0f}", f"{np.median(peer / mine):.1f}"]
+        lines.append("| " + " | ".join([*cells, f"{np.median(peer):,.0f}"]) + " |")
+    lines.append("")
+    for size, gate in GATES.items():
+        ratio = np.median(np.array(found[PEER, size]) / np.array(found[SHIPPED, size]))
+        lines.append(f"8 bits at batch {size}: {ratio:.1f} times eager torch (target: {gate}).")
+    speed = reading()
+    whole, small = (1e3 * megabytes(name) / speed for name in (PEER, SHIPPED))
+    lines += ["", LIMIT.format(speed, megabytes(PEER), whole, megabytes(SHIPPED), small), ""]
+    lines.append(f"Spectra of a snapshot of four bearings: {_spectra():,.0f} us.")
+    return "\n".join(lines) + "\n"
+
+
+def _spectra() -> float:
+    block = snapshots(1, 1)
+    return min(
+        spent(lambda: spectra(block, rate=RATE, band=(2000, 9500), segment=2048, step=1024))
+        for _ in range(3)
+    )
+
+
+def main() -> None:
+    """Measure, print, write."""
+    text = table(measure())
+    sys.stdout.write(text)
+    OUT.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
