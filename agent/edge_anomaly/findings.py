@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edge_anomaly.alarms import Cause, Detector, Finding, rounded
-from edge_anomaly.bundle import Bundle, Signal
+from edge_anomaly.bundle import Bundle, Manifest, Signal
 from edge_anomaly.monitor import Judged
 from edge_anomaly.rules import Alarms
 from edge_anomaly.sentences import signals_off
 from edge_anomaly.values import Contributor, ModelRef, Trend, Where, iso
 
-__all__ = ["CONTRIBUTORS", "anomaly", "anomaly_detector", "contributors"]
+__all__ = ["CONTRIBUTORS", "anomaly", "anomaly_detector", "by_sound", "contributors"]
 
 CONTRIBUTORS = 5
 LEAST_SHARE = 0.05  # a smaller part explains nothing
@@ -24,8 +24,18 @@ def anomaly_detector(bundle: Bundle, rules: Alarms) -> Detector:
     return Detector(manifest.name, model, rules)
 
 
+def by_sound(manifest: Manifest) -> bool:
+    """Whether signals are judged by their spectra, so that their level explains nothing."""
+    recipes = [manifest.recipe, *(branch.recipe for branch in manifest.branches)]
+    return any(stage.stage == "lines" for recipe in recipes for stage in recipe)
+
+
 def anomaly(
-    window: Judged, signals: Sequence[Signal], trend: Callable[[], Trend | None] = lambda: None
+    window: Judged,
+    signals: Sequence[Signal],
+    trend: Callable[[], Trend | None] = lambda: None,
+    *,
+    heard: bool = False,
 ) -> Finding | None:
     """The finding of a window that was scored; the cause is worked out only if it is told."""
     if window.score is None:
@@ -38,7 +48,8 @@ def anomaly(
         if window.where_ns is not None:
             start, end = window.where_ns
             where = Where(start=iso(start), end=iso(end))
-        return Cause(signals_off(blamed, units, where), tuple(blamed), where, trend())
+        text = signals_off(blamed, units, where, heard=heard)
+        return Cause(text, tuple(blamed), where, trend())
 
     return Finding(
         start_ns=window.start_ns,

@@ -46,15 +46,31 @@ def sentence(device: str, event: Told, *, ended: bool, change: str = "") -> str:
 
 
 def signals_off(
-    contributors: Sequence[Contributor], units: Mapping[str, str], where: Where | None = None
+    contributors: Sequence[Contributor],
+    units: Mapping[str, str],
+    where: Where | None = None,
+    *,
+    heard: bool = False,
 ) -> str:
-    """The cause of an anomaly in words."""
+    """The cause of an anomaly in words.
+
+    Args:
+        contributors: The largest share first.
+        units: Of the signals.
+        where: The part of the window that is to blame.
+        heard: It is in the sound of the signals and not in their level, which is told beside it.
+    """
     if not contributors:
         return "unusual behaviour of all signals together"
     first = contributors[0]
     unit = units.get(first.signal, "")
     others = f", then {contributors[1].signal}" if len(contributors) > 1 else ""
     place = f", most of it from {where.start[11:16]} to {where.end[11:16]}" if where else ""
+    if heard:
+        return (
+            f"{first.signal} vibrates unlike its healthy self, at {_with_unit(first.value, unit)} "
+            f"({first.share:.0%} of the deviation{others}{place})"
+        )
     return (
         f"{first.signal} is {_with_unit(first.value, unit)} where "
         f"{_with_unit(first.expected, unit)} is expected "

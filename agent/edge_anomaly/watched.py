@@ -7,7 +7,7 @@ from edge_anomaly.advisories import Advisor, advisory_detector
 from edge_anomaly.annunciator import Annunciator
 from edge_anomaly.bundle import Bundle
 from edge_anomaly.conditions import NO_DATA, Conditions, condition_detector
-from edge_anomaly.findings import anomaly, anomaly_detector
+from edge_anomaly.findings import anomaly, anomaly_detector, by_sound
 from edge_anomaly.monitor import Judged
 from edge_anomaly.rules import Alarms
 from edge_anomaly.values import Event, Trend
@@ -32,6 +32,7 @@ class Watched:
         """
         self._annunciator = annunciator
         self._signals = bundle.manifest.signals
+        self._heard = by_sound(bundle.manifest)
         self.alarm = annunciator.add(device, anomaly_detector(bundle, rules))
         self._conditions = Conditions(bundle, row, rules)
         self._sensors = {
@@ -50,7 +51,7 @@ class Watched:
         for name, found in self._conditions.take(window, self._stands):
             if name in self._sensors:
                 events += self._annunciator.judge(self._sensors[name], found, now_ns)
-        finding = anomaly(window, self._signals, self._trend)
+        finding = anomaly(window, self._signals, self._trend, heard=self._heard)
         if finding is None:
             return events
         events += self._annunciator.judge(self.alarm, finding, now_ns)

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 from plants import bundle
 
 from edge_anomaly.errors import BundleError
+from edge_anomaly.findings import by_sound
 from edge_anomaly.manifest import Branch, Manifest, Stage
 from edge_anomaly.scoring import Batch, Recipe, before, loudness
+from edge_anomaly.sentences import signals_off
+from edge_anomaly.values import Contributor
 
 WINDOW = 64
 SPECTRUM = Stage(stage="spectrum", segment=16, step=8, band=(0.1, 0.4))
@@ -111,3 +114,16 @@ def test_refuses_more_lines_than_there_are() -> None:
     one = batch(np.zeros((1, 4, 2), np.float32))  # two of the envelope, four are asked for
     with pytest.raises(BundleError, match="do not fit"):
         Recipe(manifest(), constants()).run(one.residual, one)
+
+
+def test_an_alarm_by_sound_names_the_bearing_and_not_its_level() -> None:
+    blamed = [
+        Contributor(signal="bearing_3", share=0.94, value=1.02, expected=1.0),
+        Contributor(signal="bearing_2", share=0.06, value=1.0, expected=1.0),
+    ]
+    assert by_sound(manifest(LINES))
+    assert not by_sound(manifest(Stage(stage="residual")))
+    assert signals_off(blamed, {"bearing_3": "g"}, heard=True) == (
+        "bearing_3 vibrates unlike its healthy self, at 1.02 g "
+        "(94% of the deviation, then bearing_2)"
+    )
