@@ -179,7 +179,8 @@ def test_ctrl_c_stops_everything_and_leaves_the_summary() -> None:
         assert agent.stopped.is_set()
     assert not any(thread.name == "plant" for thread in threading.enumerate())
     summary = show.summary()
-    assert (summary.injected, summary.alarmed) == (1, 1)
+    assert summary.alarmed == 1
+    assert summary.injected in {1, 2}  # the plant may have gone on while the end was seen
 
 
 def test_an_agent_that_ends_ends_the_demo_with_its_own_words() -> None:
