@@ -16,7 +16,7 @@ from edge_anomaly.plants import PERIOD_S, Compressors
 from edge_anomaly.scoring import Scorer
 from edge_anomaly.simulate import START_S
 from edge_anomaly.values import Message
-from edge_kernels import ACCEPTED, Readings, ingest, new_due, new_grid
+from edge_kernels import ACCEPTED, Readings, ingest, new_due, new_grid, samples
 
 DEVICES, SIGNALS = Compressors.devices, Compressors.signals
 READINGS = 2000  # of a batch: 50 slots of 4 devices with 10 signals
@@ -87,6 +87,40 @@ def bench_ingest(benchmark: BenchmarkFixture) -> None:
     assert (outcome == ACCEPTED).all()
     assert windows == devices * 50  # the slot that was open before, and all but the newest
     benchmark.extra_info["readings"] = n
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["together", "one by one"])
+def bench_blocks(benchmark: BenchmarkFixture, together: bool) -> None:  # noqa: FBT001 - a case
+    """A second of 4 channels at 20 kHz, in blocks of 4096, windows of 9216 every 1024 cut out."""
+    channels, period, n, rounds = 4, 50_000, 4096, 5
+    size = np.full(1, 2 * n * period)  # a lateness of two blocks
+    grid = new_grid(
+        np.zeros((1, channels), np.float32),
+        window=9216, period=period, lateness=size, max_gap=size, hop=1024,
+    )  # fmt: skip
+    due = new_due(grid, 16)
+    wave = np.random.default_rng(0).normal(size=(n, channels)).astype(np.float32)
+    parts = [np.arange(channels)] if together else [np.array([c]) for c in range(channels)]
+    first = itertools.count(0, n)
+
+    def place() -> int:
+        found = 0
+        for _ in range(rounds):
+            begin = next(first) * period
+            for part in parts:
+                block = samples(0, part, begin, float(period), wave[:, part])
+                outcome, at = np.zeros(block.device.size, np.uint8), 0
+                while at < outcome.size:
+                    at, count = ingest(
+                        grid, block, outcome, due, start=at, arrived=2**60, max_future=0
+                    )
+                    found += count
+                assert (outcome == ACCEPTED).all()
+        return found
+
+    place()
+    assert benchmark.pedantic(place, rounds=20) == rounds * n // 1024  # type: ignore[no-untyped-call] # theirs
+    benchmark.extra_info["samples"] = rounds * n * channels
 
 
 @pytest.mark.parametrize("size", [1, 32, 128])

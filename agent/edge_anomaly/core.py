@@ -35,6 +35,7 @@ from edge_anomaly.watched import Watched
 __all__ = ["Core"]
 
 LOOK_NS = 10**9  # between two looks for silent devices
+SKEWS = 10  # devices whose clocks are told of
 
 
 class Core:
@@ -263,6 +264,17 @@ class Core:
             return []
         named = [(d, monitor.bundle.manifest.name) for d, monitor in self._watch.items()]
         return discovery(self._home, self._base, named, self._version)
+
+    @property
+    def skews_ns(self) -> dict[str, int]:
+        """How far the clocks of devices were ahead of ours when they spoke last: the worst ten."""
+        found = [
+            (device, skew)
+            for monitor in self._monitors
+            for device, skew in monitor.timeline.skew_ns.items()
+            if device in self._watch
+        ]
+        return dict(sorted(found, key=lambda pair: -abs(pair[1]))[:SKEWS])
 
     def _presence(self, now_ns: int) -> list[Publish]:
         """Of devices that are heard for the first time, or no longer; looked for every second."""

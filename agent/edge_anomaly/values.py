@@ -221,6 +221,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     windows_per_s: float
     rejected: dict[str, int]  # by reason
     lag_s: float | None  # age of the newest window
+    skew_s: dict[str, float]  # clocks of devices ahead of ours (or behind: < 0), the worst ten
     inference_s: dict[str, float]  # p50 and p99 of a micro-batch in the graph
     memory_bytes: int  # resident
     cpu_s: float

@@ -296,3 +296,11 @@ def test_subscriptions_are_the_inputs_and_the_commands() -> None:
     inputs = [("plant/+/+", 1), ("wide", 1)]
     assert fresh_core().subscriptions == [*inputs, (f"{BASE}/cmd/#", 1)]
     assert fresh_core(config("alarms:", "commands: {allow: []}\nalarms:")).subscriptions == inputs
+
+
+def test_the_clocks_that_are_furthest_off_are_told() -> None:
+    core = fresh_core()
+    core.receive([message(30, 10.0)], at(0))
+    core.receive([message(0, 10.0, device="c/2")], at(3600))
+    assert core.skews_ns == {"c/2": -3600 * SECOND, "c-1": 30 * SECOND}
+    assert list(core.skews_ns) == ["c/2", "c-1"]

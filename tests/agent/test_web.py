@@ -131,6 +131,7 @@ def test_health_and_readiness() -> None:
 def test_metrics_are_prometheus_with_units_and_no_device() -> None:
     with staged() as stage:
         health = {
+            "skew_s": {"c-1": 2.5, "c-2": -7.0},
             "connected": True,
             "readings": 12,
             "windows": 3,
@@ -149,6 +150,7 @@ def test_metrics_are_prometheus_with_units_and_no_device() -> None:
     assert all(line.startswith("edge_") for line in lines)
     assert "edge_readings_total 12.0" in lines
     assert 'edge_rejected_total{reason="late"} 2.0' in lines
+    assert 'edge_clock_skew_seconds{worst="behind"} 7.0' in lines
     assert 'edge_inference_seconds{quantile="0.99"} 0.002' in lines
     assert "m-001" not in body.decode()
 

@@ -60,6 +60,13 @@ class _OfWall:
             "edge_cpu_seconds", "Processor time used", value=health.get("cpu_s", 0.0)
         )
         yield _gauge("edge_lag_seconds", "Age of the newest window", health.get("lag_s") or 0.0)
+        skews = (health.get("skew_s") or {}).values()
+        skew = GaugeMetricFamily(
+            "edge_clock_skew_seconds", "Clock of a device against ours", labels=["worst"]
+        )
+        skew.add_metric(["ahead"], max([0.0, *skews]))
+        skew.add_metric(["behind"], -min([0.0, *skews]))
+        yield skew
         yield _gauge(
             "edge_outbox_messages", "Messages that wait for the broker", health.get("outbox", 0)
         )

@@ -70,6 +70,7 @@ class Vitals:
             windows_per_s=round((windows - earlier) / since, 2),
             rejected=core.rejected,
             lag_s=None if newest is None else round((now_ns - newest) / 1e9, 3),
+            skew_s={d: round(skew / 1e9, 3) for d, skew in core.skews_ns.items()},
             inference_s=self._inference(),
             memory_bytes=resident_bytes(),
             cpu_s=round(sum(os.times()[:2]), 2),
