@@ -16,12 +16,15 @@ class MemoryStore:
         self.states: list[tuple[int, bytes]] = []
         self.journal: list[tuple[int, bytes]] = []
         self.outbox: dict[int, Publish] = {}
-        self.notes: dict[str, bytes] = {}
+        self.noted: dict[str, bytes] = {}
         self.generation = 0
         self.commits = 0
         self.refuses = False
         self.aside: list[str] = []
         self.closed = False
+
+    def notes(self) -> dict[str, bytes]:
+        return self.noted
 
     def load(self) -> Remembered:
         self._ask()
@@ -29,7 +32,7 @@ class MemoryStore:
         follows = not self.journal or self.journal[0][0] >= first
         state = self.states[0][1] if self.states and follows else None
         return Remembered(
-            state, [t for _, t in self.journal], list(self.outbox.items()), self.notes
+            state, [t for _, t in self.journal], list(self.outbox.items()), self.noted
         )
 
     def commit(
@@ -54,11 +57,11 @@ class MemoryStore:
 
     def note(self, key: str, value: bytes) -> None:
         self._ask()
-        self.notes[key] = value
+        self.noted[key] = value
 
     def begin_anew(self, reason: str) -> str:
         self.aside.append(reason)
-        self.states, self.journal, self.outbox, self.notes = [], [], {}, {}
+        self.states, self.journal, self.outbox, self.noted = [], [], {}, {}
         self.generation = 0
         return "aside"
 

@@ -25,15 +25,17 @@ from edge_anomaly.adapters.mqtt_dial import Identity
 from edge_anomaly.adapters.store import SqliteStore
 from edge_anomaly.adapters.systemd import Notifier
 from edge_anomaly.adapters.vitals import Vitals
-from edge_anomaly.compose import compose
+from edge_anomaly.compose import compose, read_config
 from edge_anomaly.config import Broker, Config, Secret
 from edge_anomaly.core import Core
 from edge_anomaly.demo import command as demo
 from edge_anomaly.errors import AgentError, ConfigError, StoreError
 from edge_anomaly.event_log import EventLog, begin_logging
 from edge_anomaly.hosting import host_page
-from edge_anomaly.keeper import Keeper, Pace
+from edge_anomaly.keeper import Keeper, Pace, read_swapped
+from edge_anomaly.operator import Operator
 from edge_anomaly.outbox import Outbox
+from edge_anomaly.ports import Bystander
 from edge_anomaly.service import serve
 from edge_kernels import warm
 
@@ -110,11 +112,13 @@ def run(args: argparse.Namespace) -> int:
     """
     begin_logging(args.log_format, verbose=args.verbose)
     stop = _StopSignals()
-    config, core, monitors = compose(args.config)
+    store, go_on = _store(args.config)
+    parts = compose(args.config, read_swapped(store.notes()) if store else None)
+    config, core, monitors = parts
     password = _secret(config.broker.password, args.config, "broker.password")
     token = _secret(None if config.page is None else config.page.token, args.config, "web.token")
     warm("grid", "stages")  # what we use is compiled or loaded before we say that we are there
-    keeper = _keeper(config, core, args.config)
+    keeper = _keeper(config, core, store, go_on=go_on)
     with ExitStack() as stack:
         page = host_page(config, core, monitors, token, stack)
         keeper.recover()
@@ -134,7 +138,10 @@ def run(args: argparse.Namespace) -> int:
         notifier.ready(f"watching {len(core.devices)} devices")
         stack.callback(notifier.stopping)
         vitals = Vitals(keeper, link, config.base, time.monotonic)
-        bystanders = [vitals, *page, EventLog(config.base), notifier]
+        operator = Operator(
+            args.config, parts, keeper, link, steady=time.monotonic, hung_up=stop.hung_up
+        )
+        bystanders: list[Bystander] = [operator, vitals, *page, EventLog(config.base), notifier]
         if config.keeping is not None:
             kept = args.config.parent / config.keeping.path
             bystanders.append(LabelFile(kept, core.annunciator.labels))
@@ -168,10 +175,11 @@ def _warm(_args: argparse.Namespace) -> int:
 
 
 class _StopSignals:
-    """Whether SIGTERM or SIGINT has come; a second one ends the process at once."""
+    """Whether SIGTERM or SIGINT has come; a second one ends the process at once. And SIGHUP."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._asked = self._hung_up = False
+        signal.signal(signal.SIGHUP, self._hang_up)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._take)
 
@@ -179,27 +187,43 @@ class _StopSignals:
         """Whether somebody wants us to stop."""
         return self._asked
 
+    def hung_up(self) -> bool:
+        """Whether SIGHUP has come since the last call."""
+        found, self._hung_up = self._hung_up, False
+        return found
+
+    def _hang_up(self, _number: int, _frame: object) -> None:
+        self._hung_up = True
+
     def _take(self, number: int, _frame: object) -> None:
         self._asked = True
         signal.signal(number, signal.SIG_DFL)
 
 
-def _keeper(config: Config, core: Core, path: Path) -> Keeper:
-    """The core with a memory that outlives us, where the config names a place for it."""
-    outbox, kept = Outbox(config.base), config.keeping
+def _store(path: Path) -> tuple[SqliteStore | None, bool]:
+    """Where the config has state kept, and whether to go on when the disk refuses."""
+    kept = read_config(path)[0].keeping
     if kept is None:
-        log.warning("no `store` in %s: after a restart all windows begin anew", path)
-        return Keeper(core, outbox)
-    pace = Pace(commit=kept.commit / 1e9, checkpoint=kept.checkpoint / 1e9)
+        return None, False
     go_on = kept.on_failure == "continue"
-    store = None
     try:
-        store = SqliteStore(path.parent / kept.path, synchronous=kept.synchronous)
+        return SqliteStore(path.parent / kept.path, synchronous=kept.synchronous), go_on
     except StoreError as exc:
         if not go_on:
             raise
         log.error("%s; going on without, a restart begins anew", exc)  # noqa: TRY400 - no trace
-    return Keeper(core, outbox, store, pace=pace, go_on=go_on)
+        return None, go_on
+
+
+def _keeper(config: Config, core: Core, store: SqliteStore | None, *, go_on: bool) -> Keeper:
+    """The core with a memory that outlives us, where there is a place for it."""
+    kept = config.keeping
+    if kept is None:
+        log.warning("no `store` in the config: after a restart all windows begin anew")
+    pace = None
+    if kept is not None:
+        pace = Pace(commit=kept.commit / 1e9, checkpoint=kept.checkpoint / 1e9)
+    return Keeper(core, Outbox(config.base), store, pace=pace, go_on=go_on)
 
 
 def _broker(config: Config, stack: ExitStack) -> Broker:

@@ -9,6 +9,10 @@
 | threshold      | a device's alarm level be scaled, within limits                    |
 | label          | an event or a stretch of time be known as a true or a false alarm  |
 | out-of-service | a device be judged no more, or again                               |
+| reload         | the config be read again; windows of unchanged models stay         |
+| swap           | another bundle take over from a model, after scoring beside it     |
+| rollback       | the bundle before the last swap come back                          |
+| resend         | all retained topics be told again                                  |
 
 A payload is a JSON object; nothing of it is needed but what the verb needs. `id` comes back
 in the reply, `by` and `reason` stand in the audit log. A request with an MQTT 5 response
@@ -25,7 +29,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from edge_anomaly.duration import Duration, decode
+from edge_anomaly.duration import Duration, decode, lasting
 from edge_anomaly.errors import StateError
 from edge_anomaly.values import Message, Publish, iso
 
@@ -40,9 +44,13 @@ __all__ = [
     "Label",
     "Maintenance",
     "OutOfService",
+    "Reload",
     "Reply",
     "Request",
+    "Resend",
+    "Rollback",
     "Shelve",
+    "Swap",
     "Target",
     "Threshold",
     "Unshelve",
@@ -150,6 +158,28 @@ class OutOfService(Target, frozen=True, kw_only=True):
             raise ValueError("out of service is a device or a group")
 
 
+class Reload(Request, frozen=True, kw_only=True):
+    """Read the config again."""
+
+
+class Swap(Request, frozen=True, kw_only=True):
+    """Let another bundle take over."""
+
+    bundle: Text  # folder, relative to the config
+    model: Text | None = None  # by name; absent: the only one
+    shadow: Duration = lasting("10min")  # how long both score before that
+
+
+class Rollback(Request, frozen=True, kw_only=True):
+    """Take the last swap back, or end the one under way."""
+
+    model: Text | None = None
+
+
+class Resend(Request, frozen=True, kw_only=True):
+    """Tell all retained topics again."""
+
+
 VERBS: dict[str, type[Request]] = {
     "ack": Ack,
     "shelve": Shelve,
@@ -158,6 +188,10 @@ VERBS: dict[str, type[Request]] = {
     "threshold": Threshold,
     "label": Label,
     "out-of-service": OutOfService,
+    "reload": Reload,
+    "swap": Swap,
+    "rollback": Rollback,
+    "resend": Resend,
 }
 
 

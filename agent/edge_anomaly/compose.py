@@ -1,9 +1,10 @@
 """Puts an agent together from the files that a config names."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -13,9 +14,20 @@ from edge_anomaly.config import Config, parse
 from edge_anomaly.core import Core
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.monitor import Monitor
+from edge_anomaly.ports import Model
 from edge_anomaly.yaml_lines import Lines, written
 
-__all__ = ["compose", "read_config"]
+__all__ = ["OUTWARD", "Parts", "assemble", "compose", "read_config"]
+
+OUTWARD = ("reload", "swap", "rollback", "resend")  # what `operator` fulfils
+
+
+class Parts(NamedTuple):
+    """An agent, put together."""
+
+    config: Config
+    core: Core
+    monitors: list[Monitor]
 
 
 def read_config(path: Path) -> tuple[Config, str]:
@@ -34,19 +46,45 @@ def read_config(path: Path) -> tuple[Config, str]:
     return parse(text, str(path)), hashlib.sha256(content).hexdigest()
 
 
-def compose(path: Path) -> tuple[Config, Core, list[Monitor]]:
+def compose(path: Path, swapped: Mapping[str, str] | None = None) -> Parts:
     """The core with every model loaded and proven.
+
+    Args:
+        path: Of the config.
+        swapped: Folders that have taken over from those that the config names.
 
     Raises:
         ConfigError: The configuration is wrong.
         BundleError: A bundle cannot be trusted.
     """
     config, digest = read_config(path)
+    return assemble(path, config, digest, swapped=swapped)
+
+
+def assemble(
+    path: Path,
+    config: Config,
+    digest: str,
+    *,
+    loaded: Mapping[tuple[str, str], Model] | None = None,
+    swapped: Mapping[str, str] | None = None,
+) -> Parts:
+    """Like `compose`, for a config that has been read.
+
+    Args:
+        path: Of the config.
+        config: What it says.
+        digest: Of the file.
+        loaded: Models that need not be loaded again, by digest of the bundle and runtime.
+        swapped: Folders that have taken over from those that the config names.
+    """
     monitors: list[Monitor] = []
     for index, watch in enumerate(config.models):
-        folder = path.parent / watch.bundle
+        folder = path.parent / (swapped or {}).get(watch.bundle, watch.bundle)
         bundle = read_bundle(folder)
-        model = timed(load_model(bundle, folder, watch.runtime))
+        model = (loaded or {}).get((bundle.sha256, watch.runtime))
+        if model is None:
+            model = timed(load_model(bundle, folder, watch.runtime))
         try:
             monitors.append(Monitor(bundle, model, watch, config.inputs))
         except ConfigError as exc:
@@ -54,10 +92,16 @@ def compose(path: Path) -> tuple[Config, Core, list[Monitor]]:
             key = (first, index, *rest) if first == "models" else exc.key
             raise _placed(exc, path, key) from exc
     try:
-        core = Core(config, monitors, version=version("edge-anomaly-agent"), config_sha256=digest)
+        core = Core(
+            config,
+            monitors,
+            version=version("edge-anomaly-agent"),
+            config_sha256=digest,
+            outward=OUTWARD,
+        )
     except ConfigError as exc:
         raise _placed(exc, path, exc.key) from exc
-    return config, core, monitors
+    return Parts(config, core, monitors)
 
 
 def _placed(error: ConfigError, path: Path, key: Sequence[str | int]) -> ConfigError:

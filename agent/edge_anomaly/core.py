@@ -28,6 +28,7 @@ from edge_anomaly.monitor import Judged, Monitor
 from edge_anomaly.outgoing import Outgoing
 from edge_anomaly.ports import Model
 from edge_anomaly.rejects import Rejects
+from edge_anomaly.shadow import Opinion
 from edge_anomaly.timeline import Refused
 from edge_anomaly.values import Event, Message, Publish
 from edge_anomaly.watched import Watched
@@ -75,7 +76,7 @@ class Core:
         self.requests: list[Command] = []  # for the driver, who takes them and calls `answer`
         self._monitors = monitors
         self._version = version
-        self._config_sha256 = config_sha256
+        self.config_sha256 = config_sha256
         self._rejects = Rejects()
         self._outgoing = Outgoing(config.base)
         owner = f"{config.site}/{config.agent}"
@@ -157,10 +158,14 @@ class Core:
         for monitor in self._monitors:
             monitor.resume(now_ns)
         self._availability.resume(now_ns)
+        return self.retained(now_ns)
+
+    def retained(self, now_ns: int) -> list[Publish]:
+        """All retained topics as they are now."""
         say = self._outgoing
         return [
             say.status("online", now_ns),
-            say.info(self._monitors, self._version, self._config_sha256, now_ns),
+            say.info(self._monitors, self._version, self.config_sha256, now_ns),
             *(say.available(device, presence) for device, presence in self._availability),
             *(say.state(self.annunciator.state(device)) for device in sorted(self._told)),
             *self._discovery(),
@@ -199,6 +204,20 @@ class Core:
         """Do what can be done before the next messages arrive; changes nothing that is told."""
         for monitor in self._monitors:
             monitor.prepare()
+
+    def opinion(self, opinion: Opinion) -> Publish:
+        """What a candidate thinks of a window."""
+        return self._outgoing.opinion(opinion)
+
+    def no_longer(self, other: "Core") -> list[Publish]:
+        """Retained topics of ours that `other` has no device for, emptied."""
+        gone = sorted(set(self.devices) - set(other.devices))
+        return [item for device in gone for item in self._outgoing.emptied(device)]
+
+    def become(self, other: "Core") -> None:
+        """Be `other` from now on; whoever holds this core then holds that one."""
+        other.watcher = self.watcher
+        vars(self).update(vars(other))
 
     def snapshot(self) -> dict[str, Any]:
         """All that earlier messages left behind, as plain values and arrays."""

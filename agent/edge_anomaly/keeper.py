@@ -12,7 +12,7 @@ since then are taken again, which gives the same state, event ids and scores.
 import logging
 import zlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -25,11 +25,11 @@ from edge_anomaly.ports import Store
 from edge_anomaly.turns import Turn, read_turns, take, write_turns
 from edge_anomaly.values import Message, Publish
 
-__all__ = ["Keeper", "Pace", "Seen"]
+__all__ = ["Keeper", "Pace", "Seen", "read_swapped"]
 
 log = logging.getLogger(__name__)
 
-FILTERS = "filters"
+FILTERS, SWAPPED = "filters", "swapped"  # notes in the store
 UNDER_WAY = 4000  # messages of QoS 1 that a broker may have sent us unacknowledged
 STALLED = 10  # messages unacknowledged with nothing more coming: the broker may be waiting
 TURNS = 200  # without messages, after which they are written all the same
@@ -77,6 +77,11 @@ class Seen:
         self._taken.clear()
 
 
+def read_swapped(notes: Mapping[str, bytes]) -> dict[str, str]:
+    """Folders that took over from those of the config, from a store's notes."""
+    return msgspec.json.decode(notes.get(SWAPPED, b"{}"), type=dict[str, str])
+
+
 class Keeper:
     """Between the core and the store; `store` is None where nothing is to be kept."""
 
@@ -103,6 +108,7 @@ class Keeper:
         self.scores: deque[Publish] = deque()  # said before a crash, to be said again
         self.failing: str | None = None  # why nothing is kept at present
         self.filters: list[str] = []  # that a broker may hold subscriptions for
+        self.swapped: dict[str, str] = {}  # folders that took over from those of the config
         self.redelivered = 0  # messages that came again and were known
         self._store = store
         self._pace = pace or Pace()
@@ -133,6 +139,7 @@ class Keeper:
             return
         kept = self._store.load()
         self.filters = msgspec.json.decode(kept.notes.get(FILTERS, b"[]"), type=list[str])
+        self.swapped = read_swapped(kept.notes)
         self.outbox.load(kept.outbox)
         if kept.state is None and not kept.turns:
             return
@@ -185,11 +192,27 @@ class Keeper:
         if filters == self.filters:
             return
         self.filters = filters
-        if self._store is not None:
-            try:
-                self._store.note(FILTERS, msgspec.json.encode(filters))
-            except StoreError as exc:
-                self._fail(exc)
+        self._note(FILTERS, filters)
+
+    def note_swapped(self, swapped: dict[str, str]) -> None:
+        """Remember which folders took over from those of the config."""
+        self.swapped = swapped
+        self._note(SWAPPED, swapped)
+
+    def begin_again(self, now_s: float) -> None:
+        """The core has become another: what came before is no way to its state any more."""
+        if self._store is None:
+            return
+        self._turns.clear()
+        self._checked = now_s
+        state = pack(self.core.snapshot())
+        try:
+            self._store.checkpoint(state, self.outbox.kept())
+        except StoreError as exc:
+            self._fail(exc)
+            return
+        self.outbox.changes()
+        self._snapshot_bytes, self._journal_bytes, self._journaled = len(state), 0, False
 
     def due(self, now_s: float) -> bool:
         """Whether it is time to commit."""
@@ -256,6 +279,13 @@ class Keeper:
         self.checkpoint(now_s)
         if self._store is not None:
             self._store.close()
+
+    def _note(self, key: str, value: object) -> None:
+        if self._store is not None:
+            try:
+                self._store.note(key, msgspec.json.encode(value))
+            except StoreError as exc:
+                self._fail(exc)
 
     def _checkpoint_due(self, now_s: float) -> bool:
         if self._checked is None:

@@ -14,6 +14,7 @@ from edge_anomaly.config import Model as Watch
 from edge_anomaly.errors import ConfigError, StateError
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer, Scores
+from edge_anomaly.shadow import Shadow  # noqa: TC001 - named, as elsewhere, where it is used
 from edge_anomaly.timeline import Refused, Timeline
 from edge_kernels import Readings
 
@@ -60,6 +61,8 @@ class Monitor:
         self.devices = manifest.devices
         self.signals = bundle.signals
         self.units = [signal.unit for signal in manifest.signals]
+        self.runtime = watch.runtime
+        self.shadow: Shadow | None = None  # another bundle's view of the same windows
         self.windows = 0  # scored so far
         self._rows = {d: row for row, d in enumerate(self.devices) if watch.watches(d)}
         self.watched = list(self._rows)  # by the config
@@ -164,6 +167,13 @@ class Monitor:
                 self._due.slot[:count][scored],
                 fresh[scored],
             )
+            if self.shadow is not None:
+                self.shadow.score(
+                    self._due.window[:count][scored],
+                    device[scored],
+                    self._due.slot[:count][scored],
+                    scores,
+                )
         self.windows += int(scored.sum())
         period, span = self.timeline.period_ns, self.bundle.window
         nothing = np.empty(0, np.float32)

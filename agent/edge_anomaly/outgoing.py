@@ -8,12 +8,14 @@ from edge_anomaly.alarms import rounded
 from edge_anomaly.availability import Presence
 from edge_anomaly.monitor import Judged, Monitor
 from edge_anomaly.rejects import Reject
+from edge_anomaly.shadow import Opinion
 from edge_anomaly.topics import device_topic
 from edge_anomaly.values import (
     ERROR_SCHEMA,
     EVENT_SCHEMA,
     INFO_SCHEMA,
     SCORE_SCHEMA,
+    SHADOW_SCHEMA,
     STATE_SCHEMA,
     Available,
     Event,
@@ -110,6 +112,27 @@ class Outgoing:
         """How the agent is; forgotten when no next one comes."""
         topic, payload = f"{self._base}/health", self._encode(health)
         return Publish(topic, payload, qos=0, retain=True, expiry_s=HEALTH_S)
+
+    def opinion(self, opinion: Opinion) -> Publish:
+        """What a candidate thinks of a window, beside the model at work."""
+        body = {
+            "schema": SHADOW_SCHEMA,
+            "device": opinion.device,
+            "ts": iso(opinion.end_ns),
+            "ts_ms": opinion.end_ns // 1_000_000,
+            "score": rounded(opinion.score),
+            "threshold": rounded(opinion.threshold),
+            "candidate": rounded(opinion.candidate),
+            "candidate_threshold": rounded(opinion.candidate_threshold),
+        }
+        return Publish(device_topic(self._base, opinion.device, "shadow"), self._encode(body), 0)
+
+    def emptied(self, device: str) -> list[Publish]:
+        """The end of what is retained of a device."""
+        return [
+            Publish(device_topic(self._base, device, leaf), b"", retain=True)
+            for leaf in ("state", "availability")
+        ]
 
     def error(self, reject: Reject, now_ns: int) -> Publish:
         """Input that could not be used."""

@@ -96,6 +96,10 @@ class Link(Protocol):
         """Whether so much waits for the broker that nothing of QoS 0 should join it."""
         ...
 
+    def subscribe(self, subscriptions: Sequence[tuple[str, int]], watched: Iterable[str]) -> None:
+        """Have these from now on, filter and QoS, and no others; silence on `watched` counts."""
+        ...
+
     def acknowledge(self) -> None:
         """Tell the broker that what `poll` gave so far need not be kept."""
         ...
@@ -124,7 +128,7 @@ class Bystander(Protocol):
         """Commands for the next turn, as if they had come over MQTT."""
         ...
 
-    def heard(self, said: Sequence[Publish], now_ns: int) -> list[Publish]:
+    def heard(self, said: Sequence[Publish], now_ns: int, /) -> list[Publish]:
         """Hear what was said; what is to be said besides."""
         ...
 
@@ -143,6 +147,10 @@ class Store(Protocol):
 
     All of it raises StoreError where the disk refuses.
     """
+
+    def notes(self) -> dict[str, bytes]:
+        """Small things by name."""
+        ...
 
     def load(self) -> Remembered:
         """What an earlier run left."""

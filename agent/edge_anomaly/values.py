@@ -12,6 +12,7 @@ __all__ = [
     "HEALTH_SCHEMA",
     "INFO_SCHEMA",
     "SCORE_SCHEMA",
+    "SHADOW_SCHEMA",
     "STATE_SCHEMA",
     "Available",
     "Contributor",
@@ -33,6 +34,7 @@ __all__ = [
 EVENT_SCHEMA = "edge-agent.event/1"
 STATE_SCHEMA = "edge-agent.state/1"
 SCORE_SCHEMA = "edge-agent.score/1"
+SHADOW_SCHEMA = "edge-agent.shadow/1"
 ERROR_SCHEMA = "edge-agent.error/1"
 HEALTH_SCHEMA = "edge-agent.health/1"
 AVAILABILITY_SCHEMA = "edge-agent.availability/1"

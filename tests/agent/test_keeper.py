@@ -1,6 +1,6 @@
 """Crashes at any step, on a broker and a disk that are plain Python: there they are cheap."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -101,6 +101,10 @@ class Link:
         self.rounds_left -= not got
         self._taken += got
         return got
+
+    def subscribe(self, subscriptions: Sequence[tuple[str, int]], watched: Iterable[str]) -> None:
+        self.filters = [name for name, _ in subscriptions]
+        self.watched = list(watched)
 
     def acknowledge(self) -> None:
         self._fuse.burn()

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from plants import START, agent, config, fresh_core, message, of
 
@@ -48,6 +48,10 @@ class Scripted:
         self.connected = connected
         self._open += len(messages)
         return messages
+
+    def subscribe(self, subscriptions: Sequence[tuple[str, int]], watched: Iterable[str]) -> None:
+        self.filters = [name for name, _ in subscriptions]
+        self.watched = list(watched)
 
     def acknowledge(self) -> None:
         self.acknowledged += self._open

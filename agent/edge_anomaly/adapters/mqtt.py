@@ -146,6 +146,18 @@ class MqttLink:
         self._client.flush()
         self._open.clear()
 
+    def subscribe(self, subscriptions: Sequence[tuple[str, int]], watched: Iterable[str]) -> None:
+        """Have these from now on, filter and QoS, and no others; silence on `watched` counts."""
+        before, self._subscriptions = dict(self._subscriptions), subscriptions
+        wanted = dict(subscriptions)
+        self._stale = (self._stale | before.keys()) - wanted.keys()
+        self._silence = Silence(watched)
+        self._filters_of.clear()
+        if self._client.is_connected():
+            for topic, qos in wanted.items() - before.items():
+                self._subscribe(topic, qos)
+            self._unsubscribe()
+
     def publish(self, items: Iterable[Publish]) -> None:
         """Send at QoS 0; lost where the connection is."""
         if self._client.is_connected():
@@ -251,6 +263,11 @@ class MqttLink:
                 return
             self._subscribe(name, dict(self._subscriptions)[name])
 
+    def _unsubscribe(self) -> None:
+        for topic in self._stale:
+            _, mid = self._client.unsubscribe(topic)
+            self._dropped[mid or 0] = topic
+
     def _subscribe(self, topic: str, qos: int) -> None:
         if self._client.protocol == V5:
             # What is retained comes with a new subscription, not again with each connection.
@@ -264,7 +281,7 @@ class MqttLink:
 
     def _on_connect(
         self,
-        client: paho.Client,
+        _client: paho.Client,
         _data: object,
         flags: paho.ConnectFlags,
         reason: ReasonCode,
@@ -280,9 +297,7 @@ class MqttLink:
         # restarted may know the session and not its subscriptions.
         for topic, qos in self._subscriptions:
             self._subscribe(topic, qos)
-        for topic in self._stale:
-            _, mid = client.unsubscribe(topic)
-            self._dropped[mid or 0] = topic
+        self._unsubscribe()
         self._silence.pause(time.monotonic())
         self._connected_at = time.monotonic()
         self.connections += 1

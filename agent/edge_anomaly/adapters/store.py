@@ -61,6 +61,13 @@ class SqliteStore:
             raise StoreError(f"{folder}: {exc.strerror}") from exc
         self._db = self._open()
 
+    def notes(self) -> dict[str, bytes]:
+        """See `Store.notes`."""
+        try:
+            return dict(self._db.execute("SELECT key, value FROM note"))
+        except sqlite3.Error:
+            return {}  # `load` finds out and tells
+
     def load(self) -> Remembered:
         """See `Store.load`."""
         with self._told():
@@ -146,7 +153,7 @@ class SqliteStore:
                 (number, Publish(topic, payload, qos, bool(retain), correlation))
                 for number, topic, payload, qos, retain, correlation in outbox
             ],
-            notes=dict(self._db.execute("SELECT key, value FROM note")),
+            notes=self.notes(),
         )
 
     def _open(self) -> sqlite3.Connection:
