@@ -35,7 +35,7 @@ from edge_anomaly.hosting import host_page
 from edge_anomaly.keeper import Keeper, Pace, read_swapped
 from edge_anomaly.operator import Operator
 from edge_anomaly.outbox import Outbox
-from edge_anomaly.ports import Bystander
+from edge_anomaly.ports import Bystander  # noqa: TC001 - imported as all else is
 from edge_anomaly.service import serve
 from edge_kernels import warm
 
