@@ -375,6 +375,8 @@ class Core:
             after_ns = self._devices[monitor.watched[0]].silence_ns
             if after_ns is not None:
                 for device, since_ns in monitor.timeline.overdue(now_ns, after_ns):
+                    if device not in self._devices:
+                        continue  # watched before a reload, and remembered from then
                     yield from self._devices[device].silent(since_ns, now_ns)
 
     def clock_set(self, by_ns: int) -> None:
