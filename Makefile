@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO ?= --for 60s
 PLANT ?= compressors
 
-.PHONY: demo test lint bench servers-bundle demo-bundle tables clean
+.PHONY: demo test lint bench accuracy servers-bundle demo-bundle tables clean
 
 demo: $(VENV)/.demo  ## the agent on a simulated plant, in this terminal
 	$(BIN)/edge-agent demo $(DEMO)
@@ -22,6 +22,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev  ## time bench/
 	$(BIN)/python -m pytest --benchmark
+
+accuracy: $(VENV)/.dev  ## every accuracy table (hours; may be ended and begun again; needs the recordings)
+	PYTHONPATH=bench $(BIN)/python -m accuracy.run
 
 servers-bundle: $(VENV)/.dev  ## train the bundle of configs/servers.yaml again (needs the recordings)
 	$(BIN)/edge-export train --family lstm-ae --data asd --out configs/bundles/servers --no-torchscript

@@ -1,0 +1,55 @@
+"""A cell's bundle, trained as a user would train it, in a folder that does not last."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from accuracy.cells import Cell
+from edge_anomaly.bundle import Bundle
+from edge_anomaly.ports import Model
+from edge_export.families import FAMILIES, find
+from edge_export.recordings import Recording
+from edge_export.rules import Rule
+from edge_export.settings import settings
+from edge_export.train import Plan, train_bundle
+from edge_export.verify import load_model
+
+__all__ = ["DRIFT", "known", "trained"]
+
+# Follows the plant: the 0.995 quantile of healthy time, and never below three times the median
+# score of the day before.
+DRIFT = Rule("drift", 0.995)
+
+
+def known(family: str) -> bool:
+    """Whether all of the family's members are there to be trained."""
+    return all(member in FAMILIES for member in family.split("+"))
+
+
+@contextmanager
+def trained(
+    cell: Cell,
+    recordings: Sequence[Recording],
+    rule: Rule,
+    *,
+    given: Mapping[str, Any] | None = None,
+    plan: Plan | None = None,
+) -> Iterator[tuple[Bundle, Model, Any]]:
+    """The bundle of `cell` with its graphs and the settings that made it.
+
+    Args:
+        cell: Family, preset and seed.
+        recordings: Healthy time.
+        rule: Of the threshold.
+        given: Settings that differ from the preset, for a ground's own split.
+        plan: What the bundle is to be beside that.
+    """
+    family = find(cell.family)
+    config = settings(family, cell.preset, given={"seed": cell.seed, **(given or {})})
+    plan = replace(plan or Plan(name=cell.ground), rule=rule, torchscript=False)
+    with tempfile.TemporaryDirectory(prefix="accuracy-") as folder:
+        bundle = train_bundle(family, recordings, config, Path(folder) / "bundle", plan)
+        yield bundle, load_model(bundle), config

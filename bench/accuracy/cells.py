@@ -1,0 +1,115 @@
+"""What is measured: a cell is one model on one ground, trained from one seed."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+__all__ = ["MACHINES", "Cell", "cells"]
+
+MACHINES = tuple(
+    f"machine-{name}"
+    for name in (
+        "1-2",
+        "1-3",
+        "1-4",
+        "1-6",
+        "1-7",
+        "2-1",
+        "2-2",
+        "2-7",
+        "2-8",
+        "3-2",
+        "3-4",
+        "3-10",
+    )
+)
+FAST_MACHINES = ("machine-2-8", "machine-3-4")  # where the signal is clear
+FAST_SERVERS = "omi-8"
+REFERENCES = ("random", "always", "iforest")
+LINEAR = ("const", "var1", "pca")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One thing to run; its fields stand in every row that comes of it."""
+
+    ground: str
+    entity: str  # a machine, or `all` where a ground's entities share one model
+    family: str  # as `edge-export train --family` has it
+    preset: str = "default"
+    seed: int = 0
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells it from every other."""
+        return tuple(str(value) for value in asdict(self).values())
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return " ".join(self.key)
+
+
+def cells(*, fast: bool = False, seeds: int = 1) -> Iterator[Cell]:
+    """All cells in the order in which they are worth having; a second seed comes last.
+
+    Args:
+        fast: Only what CI has the time for.
+        seeds: Of networks; what draws nothing runs once.
+    """
+    if fast:
+        yield from _fast()
+        return
+    for family in (*LINEAR, *REFERENCES):
+        yield from _servers(family)
+        yield from _processes(family)
+    yield Cell("ims", "all", "const")
+    for ground in ("steel", "power_demand"):
+        for family, preset in (("random", "default"), ("usad", "no-network")):
+            yield Cell(ground, "all", family, preset)
+    for seed in range(seeds):
+        for family in ("lstm-ae", "gevae", "gevae+pca", "usad"):
+            yield from _servers(family, seed)
+            yield from _processes(family, seed)
+        yield from _paper(seed)
+        yield from _bearings(seed)
+        for ground in ("steel", "power_demand"):
+            yield Cell(ground, "all", "usad", "network", seed)
+            yield Cell(ground, "all", "usad", "paper", seed)
+
+
+def _bearings(seed: int) -> Iterator[Cell]:
+    for preset in ("default", "components", "mean"):
+        yield Cell("cwru", "all", "vae", preset, seed)
+        yield Cell("pronostia", "all", "vae", preset, seed)
+    yield Cell("ims", "all", "vae", seed=seed)
+    yield Cell("bearing", "all", "vae", seed=seed)
+
+
+def _fast() -> Iterator[Cell]:
+    for family in (*LINEAR, *REFERENCES, "lstm-ae"):
+        for machine in FAST_MACHINES:
+            yield Cell("smd", machine, family)
+        yield Cell("asd", FAST_SERVERS, family)
+    yield Cell("tep", "all", "pca", "mahalanobis")
+
+
+def _servers(family: str, seed: int = 0) -> Iterator[Cell]:
+    yield Cell("asd", "all", family, seed=seed)
+    for machine in MACHINES:
+        yield Cell("smd", machine, family, seed=seed)
+
+
+def _processes(family: str, seed: int = 0) -> Iterator[Cell]:
+    if family not in {"iforest", "always"}:
+        yield Cell("tep", "all", family, seed=seed)
+    if family == "pca":
+        for preset in ("mahalanobis", "paper", "t2"):
+            yield Cell("tep", "all", family, preset, seed)
+            yield Cell("skab", "all", family, preset, seed)
+    if family in {*LINEAR, *REFERENCES, "lstm-ae"}:
+        yield Cell("skab", "all", family, seed=seed)
+
+
+def _paper(seed: int) -> Iterator[Cell]:
+    for machine in MACHINES:
+        yield Cell("smd", machine, "gevae", "paper", seed)

@@ -1,0 +1,52 @@
+"""Injected faults in two years of electric load, by the rules of bench/power_accuracy.py."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import power_accuracy
+
+from accuracy.cells import Cell
+from accuracy.store import Row
+from edge_export import metrics
+from edge_export.datasets.catalogue import DATASETS
+from edge_export.power_faults import CHOICE, CONFIRMATION, inject
+from edge_export.power_ground import DAY, TEST, power_ground
+from edge_export.power_trial import BUFFER
+from edge_export.vus import vus_pr
+
+__all__ = ["run"]
+
+SETS = {CHOICE: "choice", CONFIRMATION: "confirmation"}  # seeds that recipes saw, and fresh ones
+
+
+def run(cell: Cell) -> Iterator[Row]:
+    """Figures of each seed of faults; `seed` is the fault's, a network's own is the cell's."""
+    if cell.family == "random":
+        yield from _random(cell)
+        return
+    for found in power_accuracy.outcomes(power_accuracy.Run(cell.ground, cell.preset, cell.seed)):
+        base = found["base"]
+        own = replace(cell, entity=SETS[base], seed=found["seed"] - base)
+        budget = "" if found["budget"] == power_accuracy.BUDGETS[0] else f"_at_{found['budget']:g}"
+        for metric, value in found.items():
+            free = metric in {"ap", "vus_pr", "best_f1"}
+            if metric not in {"ground", "preset", "model_seed", "base", "seed", "budget"} and not (
+                free and budget
+            ):
+                yield Row.of(own, f"{metric}{budget}", value)
+
+
+def _random(cell: Cell) -> Iterator[Row]:
+    train, test = DATASETS[cell.ground].load()
+    ground = power_ground([*train, *test])
+    start = TEST.start * DAY
+    for base, name in SETS.items():
+        for i in range(power_accuracy.EVENTS):
+            labels = inject(ground, base + i).recording.labels
+            assert labels is not None
+            label = labels[start:][~ground.ignored[start:]]
+            score = np.random.default_rng(i).random(label.size)
+            own = replace(cell, entity=name, seed=i)
+            yield Row.of(own, "ap", metrics.average_precision(label, score))
+            yield Row.of(own, "vus_pr", vus_pr(label, score, BUFFER))
