@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from edge_anomaly.bundle import ONNX, TORCHSCRIPT
 from edge_anomaly.ports import Graph
-from edge_export.dynamo import to_onnx
+from edge_export.exporting import to_onnx, to_torchscript
 from edge_export.families.usad_network import Network, Sizes
-from edge_export.to_torchscript import scripted
 from edge_export.verify import TorchGraph, load
 
 __all__ = ["BATCHES", "CONTENDERS", "PATHS", "PEER", "SEED", "SHIPPED", "WINDOWS", "turns"]
@@ -71,9 +70,9 @@ def contender(name: str, path: str, window: int) -> Graph:
     if name == PEER:
         return TorchGraph(module, INPUTS)
     if name == "TorchScript":
-        return load(TORCHSCRIPT, scripted(module))
-    example = [torch.from_numpy(value) for value in feeds(window, 3, 1)[0].values()]
-    return load(ONNX, to_onnx(module, example, INPUTS))
+        return load(TORCHSCRIPT, to_torchscript(module))
+    example = {name: torch.from_numpy(value) for name, value in feeds(window, 3, 1)[0].items()}
+    return load(ONNX, to_onnx(module, example, ("observed", "expected")))
 
 
 def turns(graph: Graph, some: list[dict[str, NDArray[Any]]]) -> Callable[[], object]:

@@ -8,13 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from years import year
+
 from edge_export.bearing_ground import recording
 from edge_export.families import find
 from edge_export.families.gevae import Config as Gevae
 from edge_export.families.linear import Config as Linear
 from edge_export.families.lstm_ae import Config as LstmAe
+from edge_export.families.usad import Config as Usad
 from edge_export.families.vae import Config as Vae
-from edge_export.recordings import Recording
+from edge_export.power_ground import DAY
+from edge_export.recordings import Recording, cut
 from edge_export.rules import Rule
 
 __all__ = ["CASES", "Case"]
@@ -30,6 +34,9 @@ GEVAE = Gevae(
     every=1,
     epochs=6,
     learning_rate=1e-2,
+)
+USAD = Usad(
+    network=True, hidden=12, latent=4, epochs=6, every=6, trees=20, context=24, learning_rate=1e-2
 )
 
 
@@ -62,6 +69,11 @@ def _shafts() -> Sequence[Recording]:
     return [recording(seed, 2, device=f"shaft-{seed}") for seed in (1, 2)]
 
 
+def _mill() -> list[Recording]:
+    whole = year()
+    return [cut(whole, 0, int(whole.t_ns[28 * DAY]))]
+
+
 def _ensemble(family: str, **members: Any) -> Any:
     mixed = find(family).presets["default"]
     return replace(mixed, members=dict(mixed.members) | members)
@@ -79,6 +91,8 @@ CASES = {
     "lstm-ae": Case("lstm-ae", LSTM_AE, torchscript=True),
     "gevae": Case("gevae", GEVAE, torchscript=True),
     "gevae, paper": Case("gevae", replace(GEVAE, embedded=False, whole=True, most_unexplained=9)),
+    "usad": Case("usad", Usad(trees=20), _mill),
+    "usad, network": Case("usad", USAD, _mill, torchscript=True),
     "gevae+pca": Case("gevae+pca", _ensemble("gevae+pca", gevae=GEVAE)),
     "pca+var1, votes": Case("pca+var1", replace(_ensemble("pca+var1"), how="votes", votes=1)),
     "vae": Case("vae", VAE, recordings=_shafts, torchscript=True),

@@ -27,6 +27,8 @@ def to_onnx(module: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[
             exporter takes 1 for a constant.
         outputs: Names of what it returns, in order.
     """
+    if any(len(tensor) < 2 for tensor in example.values()):  # noqa: PLR2004 - as above
+        raise ValueError("an example must have at least two rows")
     file = io.BytesIO()
     levels = {name: logging.getLogger(name).level for name in _QUIET}
     for name in _QUIET:
@@ -51,16 +53,25 @@ def to_onnx(module: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[
             logging.getLogger(name).setLevel(level)
     model = onnx.load_from_string(file.getvalue())
     model.ir_version = IR_VERSION
-    # Paths and source lines of the machine that exported it have no place in a bundle.
-    for node in [*model.graph.node, *(n for f in model.functions for n in f.node)]:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
-        del value.metadata_props[:]
+    _anonymise(model.graph)
+    del model.metadata_props[:]
     del model.graph.value_info[:]  # else quantisation finds shapes that it has changed itself
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
     return content
+
+
+def _anonymise(graph: onnx.GraphProto) -> None:
+    """Take out paths and source lines of the machine that exported it, loops' bodies included."""
+    del graph.metadata_props[:]
+    for value in (*graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del value.metadata_props[:]
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+        for attribute in node.attribute:
+            if attribute.HasField("g"):  # even looking at another one's would make it a graph
+                _anonymise(attribute.g)
 
 
 def to_torchscript(module: nn.Module) -> bytes:

@@ -4,16 +4,15 @@ Scripted, not traced: a trace would bake the device of its zero states into the 
 heads are stacked by device, because a scripted loop cannot index a list of modules.
 """
 
-import io
-import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from edge_export import exporting
 from edge_export.families.lstm_ae import Head, LstmAe
 
-__all__ = ["scripted", "to_torchscript"]
+__all__ = ["to_torchscript"]
 
 
 class _Lstms(nn.Module):
@@ -85,15 +84,4 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
 
 def to_torchscript(model: LstmAe) -> bytes:
     """The scripted model; inputs and outputs as of the ONNX graph."""
-    return scripted(_Grouped(model))
-
-
-def scripted(module: nn.Module) -> bytes:
-    """Any module as a TorchScript file."""
-    with warnings.catch_warnings():
-        # Deprecated by torch in favour of torch.export, whose files need Python to run;
-        # TorchScript is what gateways with libtorch load.
-        warnings.filterwarnings("ignore", "`torch.jit.*is deprecated", DeprecationWarning)
-        file = io.BytesIO()
-        torch.jit.save(torch.jit.script(module.eval()), file)
-    return file.getvalue()
+    return exporting.to_torchscript(_Grouped(model))

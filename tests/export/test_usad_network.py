@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from edge_export.dynamo import to_onnx
+from edge_export.exporting import to_onnx
 from edge_export.families.usad_network import Lesson, Network, Sizes, loss_of, train_network
 
 SIZES = Sizes(
@@ -98,5 +98,7 @@ def test_an_example_of_one_row_would_fix_the_batch_and_is_refused(devices: int) 
     some = lesson(1)
     with pytest.raises(ValueError, match="two rows"):
         to_onnx(
-            network(devices=devices), [some.window, some.device, some.clock], ["window", "d", "c"]
+            network(devices=devices),
+            {"window": some.window, "device": some.device, "clock": some.clock},
+            ["observed", "expected"],
         )

@@ -16,13 +16,12 @@ from torch import Tensor, nn
 
 from edge_anomaly.bundle import ONNX, TORCHSCRIPT, Branch, Stage
 from edge_anomaly.errors import ConfigError
-from edge_export.dynamo import to_onnx
+from edge_export.exporting import to_onnx, to_torchscript
 from edge_export.families.usad_network import Lesson, Network, Sizes, train_network
 from edge_export.family import Family, Grown, Material, Trained, UselessModelError
 from edge_export.periods import rhythm
 from edge_export.recordings import Recording, Windows
 from edge_export.rules import BUDGET, Rule
-from edge_export.to_torchscript import scripted
 from edge_export.verify import TorchGraph
 from edge_kernels import band_radius
 
@@ -245,20 +244,18 @@ class _Untold(nn.Module):
 def _grown(branch: Branch, network: Network, material: Material) -> Grown:
     """The scoring path as graphs."""
     rows = material.parts.held[:3]
-    example = [
-        torch.from_numpy(np.ascontiguousarray(rows.window[:, -branch.window :])),
-        torch.from_numpy(rows.device),
-    ]
-    names = ["window", "device"]
+    example = {
+        "window": torch.from_numpy(np.ascontiguousarray(rows.window[:, -branch.window :])),
+        "device": torch.from_numpy(rows.device),
+    }
     module: nn.Module = network if network.clocked else _Untold(network)
     if network.clocked:
         own = replace(rows, window=rows.window[:, -branch.window :])
-        example.append(torch.from_numpy(material.clock(own)))
-        names.append("clock")
-    graphs = {ONNX: to_onnx(module, example, names)}
+        example["clock"] = torch.from_numpy(material.clock(own))
+    graphs = {ONNX: to_onnx(module, example, ("observed", "expected"))}
     if material.torchscript:
-        graphs[TORCHSCRIPT] = scripted(module)
-    return Grown(branch, graphs, TorchGraph(module, names))
+        graphs[TORCHSCRIPT] = to_torchscript(module)
+    return Grown(branch, graphs, TorchGraph(module, list(example)))
 
 
 # An alarm in twenty days: what the power tables are made with. A quantile would be decided by the
