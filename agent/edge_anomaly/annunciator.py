@@ -32,6 +32,7 @@ from edge_anomaly.values import Event, ModelRef, Rates, State, WindowSpan, iso
 
 __all__ = ["FLOOD", "Annunciator", "Done"]
 
+ADVISORY = "advisory"  # the severity of what calls nobody at once
 FLOOD = "flood"  # the detector of a flood's events
 PLANT = "*"  # their device
 PAST = 5_000  # ended events that can still be labelled
@@ -97,7 +98,7 @@ class Annunciator:
             return events
         told = list(events)
         for event in events:
-            if event.type == "new":
+            if event.type == "new" and event.severity != ADVISORY:
                 new = Raised(finding.end_ns, event.device, event.event_id, event.message)
                 turn = self._rates.add(new)
                 if turn is not None:
@@ -279,7 +280,8 @@ class Annunciator:
         return {"alarms": done}, events
 
     def _acknowledge(self, request: Ack, now_ns: int) -> Done:
-        return self._each(self._meant(request), lambda alarm: alarm.acknowledge(now_ns))
+        seen = [alarm for alarm in self._meant(request) if alarm.event is not None]
+        return self._each(seen, lambda alarm: alarm.acknowledge(now_ns))
 
     def _shelve(self, request: Shelve, now_ns: int) -> Done:
         longest = self._rules.longest_shelve
@@ -312,6 +314,8 @@ class Annunciator:
         if not least <= request.scale <= most:
             raise CommandError("out_of_bounds", f"a scale must lie between {least:g} and {most:g}")
         alarms = self._meant(Target(device=request.device, detector=request.detector))
+        if request.detector is None:
+            alarms = alarms[:1]  # the model's: it was put on first
         before = {alarm.detector.name: alarm.scale for alarm in alarms}
 
         def act(alarm: Alarm) -> list[Event]:

@@ -163,6 +163,8 @@ def _check(args: argparse.Namespace) -> int:
             f"{len(monitor.signals)} signals, on {monitor.model.provider}\n"
         )
     sys.stdout.write(f"alarms   {config.base}/event\n")
+    if config.page is not None:
+        sys.stdout.write(f"page     http://{config.page.listen}\n")
     sys.stdout.write(f"{args.config}: all right\n")
     return 0
 

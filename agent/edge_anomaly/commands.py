@@ -123,7 +123,7 @@ class Threshold(Request, frozen=True, kw_only=True):
     """Scale a device's alarm level."""
 
     device: Text
-    detector: Text | None = None
+    detector: Text | None = None  # absent: the model
     scale: Annotated[float, msgspec.Meta(gt=0)]  # of the bundle's threshold; 1 is as trained
 
 

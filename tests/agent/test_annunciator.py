@@ -188,6 +188,15 @@ def test_what_nobody_is_called_for_makes_no_flood() -> None:
     assert panel.rates(START + 20 * SECOND).total == 0
 
 
+def test_advisories_make_no_flood() -> None:
+    gentle = Alarms(raise_=Raise(windows=1), clear=Clear(windows=1), severities={"advisory": 1.0})
+    panel = Annunciator("north/gw", gentle)
+    alarms = [panel.add(f"c-{n}", STUCK._replace(rules=gentle)) for n in range(15)]
+    events = [e for n, alarm in enumerate(alarms) for e in panel.judge(alarm, finding(n, 3.0), 0)]
+    assert len(events) == 15
+    assert panel.rates(START + 20 * SECOND).total == 0
+
+
 def test_the_loudest_devices_are_known() -> None:
     panel, alarms = crowd(2)
     for second in range(0, 4_000, 200):

@@ -20,6 +20,7 @@ from edge_anomaly.traces import Traces
 from edge_anomaly.values import Publish
 from edge_anomaly.wall import Wall
 
+SCORE = b'{"ts_ms": 1, "score": 0.5, "threshold": 1.0}'
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -191,3 +192,10 @@ def test_nonsense_on_a_topic_does_not_stop_the_page() -> None:
         stage.alarm("m-001")
         _, _, body = ask(stage, "/api/devices/m-001")
         assert json.loads(body)["state"]["state"] == "ACTIVE_UNACK"
+
+
+def test_a_device_with_a_slash_in_its_name_can_be_looked_at() -> None:
+    with staged() as stage:
+        stage.page.heard([Publish(f"{BASE}/device/c%2F2%25/score", SCORE)], 0)
+        status, _, body = ask(stage, "/api/devices/c%2F2%25")
+    assert (status, json.loads(body)["device"]) == (200, "c/2%")
