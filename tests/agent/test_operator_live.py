@@ -53,7 +53,7 @@ def test_an_alarm_is_seen_answered_and_remembered_over_a_crash(
             reply = msgspec.json.decode(answer.payload)
             assert (reply["status"], reply["id"]) == ("ok", "7")
             eventually(lambda: state_of(watcher) == "ACTIVE_ACK", within=PATIENCE_S)
-            assert watcher.all("reply/ack") == [reply]
+            eventually(lambda: watcher.all("reply/ack") == [reply], within=PATIENCE_S)
             label = {"event_id": new["event_id"], "verdict": "true"}
             operator.publish(f"{BASE}/cmd/label", msgspec.json.encode(label))
             eventually(lambda: bool(watcher.all("reply/label")), within=PATIENCE_S)

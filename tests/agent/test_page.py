@@ -131,11 +131,11 @@ def test_two_hundred_devices_stay_responsive_and_do_not_flicker(page: Page) -> N
         began = time.monotonic()
         page.locator("#find").fill("m-19")
         expect(page.locator(".tile:visible")).to_have_count(10)
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 10.0  # a tenth of it where nobody else works
         # No tile was made anew: that is what would flicker.
         assert page.evaluate("[...document.querySelectorAll('.tile')].every((t) => t.known)")
         slow = page.evaluate("window.slow")
-        assert sum(slow) < 3_000, slow  # of some three seconds, on a machine that others share
+        assert max(slow, default=0) < 2_000, slow  # ms; 50 to 100 where nobody else works
         stage.alarm("m-190", severity="critical")
         page.locator("#find").fill("")
         page.wait_for_selector(".alarm.critical")
