@@ -1,9 +1,13 @@
 """Formats other than JSON on their way through the core."""
 
+import random
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from payloads import SPARKPLUG, golden
-from plants import CONFIG, SECOND, START, agent, of
+from plants import CONFIG, SECOND, START, agent, message, of
 
 from edge_anomaly.config import parse
 from edge_anomaly.core import Core
@@ -57,6 +61,32 @@ def test_a_block_that_spans_a_year_is_refused() -> None:
     mine = core("  - {topic: 'x/{device}/{signal}', format: array, rate: 0.000001}")
     mine.receive([Message("x/c-1/flow", bytes(400))], START)
     assert mine.rejected == {"bad_time": 1}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(["last", "mean", "min", "max"]))
+def test_the_order_of_arrival_within_the_lateness_changes_no_score(seed: int, how: str) -> None:
+    """Five readings a slot and signal, each up to two seconds late."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    inputs = "  - {topic: 'plant/{device}/{signal}', time: {path: t}, lateness: 2s, max_gap: 2s}"
+    text = f'site: north\nagent: gw\nbroker: {{url: "embedded:"}}\ninputs:\n{inputs}\n{MODELS}'
+    rules = parse(text.replace('["c*"]', f'["c*"]\n    aggregate: {how}'))
+    readings = [
+        (fifth, message(fifth / 5, 10 + rng.gauss(0, 1), signal=signal))
+        for fifth in range(60)
+        for signal in ("flow", "temp")
+        if rng.random() < 0.8
+    ]
+    told = []
+    for _ in range(2):
+        mine = agent(rules, smoothed=True)[0]
+        sent = mine.receive([one for _, one in readings], START + 60 * SECOND)
+        sent += mine.tick(START + 3600 * SECOND)
+        told.append([one.payload for one in sent if one.topic.endswith("/score")])
+        assert "late" not in mine.rejected
+        readings.sort(key=lambda pair: pair[0] + rng.random() * 9.9)
+    assert sorted(told[0]) == sorted(told[1])
+    assert len(told[0]) >= 11
 
 
 def metric(seq: int, second: int, **values: float) -> Message:
