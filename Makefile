@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO ?= --for 60s
 PLANT ?= compressors
 
-.PHONY: demo test lint bench accuracy servers-bundle demo-bundle tables clean
+.PHONY: proof demo test lint bench accuracy servers-bundle demo-bundle tables clean
 
 demo: $(VENV)/.demo  ## the agent on a simulated plant, in this terminal
 	$(BIN)/edge-agent demo $(DEMO)
@@ -28,6 +28,9 @@ accuracy: $(VENV)/.dev  ## every accuracy table (hours; may be ended and begun a
 
 servers-bundle: $(VENV)/.dev  ## train the bundle of configs/servers.yaml again (needs the recordings)
 	$(BIN)/edge-export train --family lstm-ae --data asd --out configs/bundles/servers --no-torchscript
+
+proof: $(VENV)/.dev  ## kill, cut, fill, jump and mutate everything, at full length: bench/results/proof.md (15 minutes)
+	PYTHONPATH=tests $(BIN)/python bench/proof.py
 
 demo-bundle: $(VENV)/.dev  ## train the demo's bundles again, or one: make demo-bundle PLANT=compressors
 	$(BIN)/python -m edge_export.demo_bundle $(PLANT)

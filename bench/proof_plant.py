@@ -145,6 +145,15 @@ class Ledger:
         else:
             self.events[key] = said
 
+    def in_order(self) -> bool:
+        """Whether no event came before the one that it follows."""
+        newest: dict[str, int] = {}
+        for event_id, seq, _ in self.order:
+            if seq > newest.get(event_id, 0) + 1:
+                return False
+            newest[event_id] = max(seq, newest.get(event_id, 0))
+        return True
+
     def online(self) -> bool:
         """Whether the newest status is `online`."""
         return bool(self.statuses) and self.statuses[-1] == "online"

@@ -10,6 +10,7 @@ A file that is damaged, foreign, or of another schema is renamed, never read in 
 import contextlib
 import hashlib
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -210,7 +211,11 @@ class SqliteStore:
         try:
             yield
         except sqlite3.Error as exc:
-            why = "another agent has it" if _code(exc) == sqlite3.SQLITE_BUSY else str(exc)
+            why = str(exc)
+            if _code(exc) == sqlite3.SQLITE_BUSY:
+                why = "another agent has it"
+            elif not os.access(self._file.parent, os.W_OK):
+                why = f"the folder is read-only ({exc})"
             raise StoreError(f"{self._file}: {why}") from exc
 
 
