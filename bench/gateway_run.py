@@ -42,9 +42,10 @@ models:
 """
 
 
-def config(url: str, *, lateness: str = "0s", qos: int = 1) -> str:
+def config(url: str, *, lateness: str = "0s", qos: int = 1, store: str = "") -> str:
     """The text of a plant.yaml on the demo's bundle."""
-    return CONFIG.format(url=url, lateness=lateness, qos=qos, bundle=BUNDLE)
+    text = CONFIG.format(url=url, lateness=lateness, qos=qos, bundle=BUNDLE)
+    return text + f"store: {{path: state, synchronous: {store}}}\n" if store else text
 
 
 def messages(
