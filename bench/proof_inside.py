@@ -1,25 +1,19 @@
-"""What needs no broker: clocks that jump, and payloads that are damaged."""
+"""What needs no broker: clocks that jump; damaged payloads are in fuzz.py."""
 
-import random
-import resource
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import proof_plant
-from payloads import CASES, LIFE, NOW, SPARKPLUG, golden, reader
 from proof_plant import BASE, DEVICES, PERIOD_S, START_S, Ledger
 
 from edge_anomaly.compose import compose
-from edge_anomaly.errors import PayloadError
-from edge_anomaly.formats import Format
 from edge_anomaly.keeper import Keeper
 from edge_anomaly.outbox import Outbox
 from edge_anomaly.service import serve
 from edge_anomaly.values import Message, Publish
 
-__all__ = ["clock_jumps", "fuzz", "play"]
+__all__ = ["clock_jumps", "play"]
 
 JUMPS_S = (0.0, 3600.0, -3600.0, 86_400.0, -86_400.0)  # of the gateway's clock
 
@@ -117,59 +111,3 @@ def clock_jumps(slots: int, seed: int) -> list[tuple[float, int, int, int, int]]
         new = len(seen.events.keys() - expected.events.keys())
         found.append((jump_s, len(seen.events), new, sum(seen.errors.values()), stuck))
     return found
-
-
-def fuzz(count: int, seed: int) -> tuple[dict[str, Counter[str]], float]:
-    """Mutated golden payloads through every format.
-
-    Returns:
-        By format: payloads that gave readings, that were rejected in whole or part, and those
-        that were neither; and growth of the process over the last nine tenths, MB.
-    """
-    noise = random.Random(seed)  # noqa: S311 - no secret
-    cases = [(name, golden(file), options) for name, (file, options, _, _) in CASES.items()]
-    readers = [(o["format"], reader(**o), payload, "x/c-1/flow") for _, payload, o in cases]
-    sparkplug = reader(**SPARKPLUG)
-    readers += [("sparkplug", sparkplug, golden(file), topic) for topic, file in LIFE]
-    found: dict[str, Counter[str]] = {}
-    before = 0.0
-    for number in range(count):
-        if number == count // 10:
-            before = _resident_mb()
-        name, how, payload, topic = readers[number % len(readers)]
-        tally = found.setdefault(name, Counter())
-        tally[_outcome(how, Message(topic, _damaged(payload, noise)))] += 1
-    return found, _resident_mb() - before
-
-
-def _outcome(how: Format, message: Message) -> str:
-    rejected: list[str] = []
-    try:
-        items = how.read(message, NOW, lambda code, _: rejected.append(code))
-    except PayloadError:
-        return "rejected"
-    return "read" if items else "rejected" if rejected else "neither"
-
-
-def _damaged(payload: bytes, noise: random.Random) -> bytes:
-    """A payload with a few bytes changed, put in, left out, or cut off."""
-    found = bytearray(payload)
-    for _ in range(noise.randint(1, 4)):
-        at = noise.randrange(len(found)) if found else 0
-        match noise.randrange(5):
-            case 0 if found:
-                found[at] = noise.randrange(256)
-            case 1 if found:
-                found[at] ^= 1 << noise.randrange(8)
-            case 2:
-                found[at:at] = noise.randbytes(noise.randint(1, 8))
-            case 3 if found:
-                del found[at : at + noise.randint(1, 8)]
-            case _:
-                del found[at:]
-    return bytes(found)
-
-
-def _resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text("utf-8").split()[1])
-    return pages * resource.getpagesize() / 1e6
