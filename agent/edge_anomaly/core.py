@@ -217,6 +217,7 @@ class Core:
     def become(self, other: "Core") -> None:
         """Be `other` from now on; whoever holds this core then holds that one."""
         other.watcher = self.watcher
+        other.annunciator.labels = self.annunciator.labels  # of which a file is kept
         vars(self).update(vars(other))
 
     def snapshot(self) -> dict[str, Any]:

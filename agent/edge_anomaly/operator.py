@@ -26,7 +26,7 @@ __all__ = ["Operator"]
 
 log = logging.getLogger(__name__)
 
-LASTING = ("site", "agent", "broker", "store")  # who we are and where: these need a restart
+LASTING = ("site", "agent", "broker", "store", "web")  # who we are and where: need a restart
 
 
 @dataclass(frozen=True)
