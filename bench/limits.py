@@ -51,11 +51,13 @@ def _spin(scratch: NDArray[Any], rounds: int) -> None:
     a = y = load(scratch, 0, fill(scratch, 0, 2))
     b, c, d, e = a, a, a, a
     for _ in range(rounds):
-        a = add_square(least(a, least(b, c)), sub(a, y))
-        b = add_square(least(b, least(c, d)), sub(b, y))
-        c = add_square(least(c, least(d, e)), sub(c, y))
-        d = add_square(least(d, least(e, a)), sub(d, y))
-        e = add_square(least(e, least(a, b)), sub(e, y))
+        a, b, c, d, e = (
+            add_square(least(a, least(b, c)), sub(a, y)),
+            add_square(least(b, least(c, d)), sub(b, y)),
+            add_square(least(c, least(d, e)), sub(c, y)),
+            add_square(least(d, least(e, a)), sub(d, y)),
+            add_square(least(e, least(a, b)), sub(e, y)),
+        )
     store(scratch, 0, least(least(least(a, b), least(c, d)), e))
 
 
