@@ -37,6 +37,8 @@ demo-bundle: $(VENV)/.dev  ## train the demo's bundles again, or one: make demo-
 
 tables: $(VENV)/.dev  ## write every table of bench/results again (an hour; a quiet machine)
 	$(BIN)/python bench/lstm_ae_table.py
+	$(BIN)/python bench/gevae_table.py
+	$(BIN)/python bench/round_robin.py
 	$(BIN)/python bench/gateway_table.py
 	$(BIN)/python bench/kernel_table.py
 	$(BIN)/python bench/cold_start.py
