@@ -93,6 +93,9 @@ CASES = {
     "gevae, paper": Case("gevae", replace(GEVAE, embedded=False, whole=True, most_unexplained=9)),
     "usad": Case("usad", Usad(trees=20), _mill),
     "usad, network": Case("usad", USAD, _mill, torchscript=True),
+    "usad, paper": Case(
+        "usad", Usad(published=True, lengths=(10, 4), hidden=8, epochs=1, trees=20)
+    ),
     "gevae+pca": Case("gevae+pca", _ensemble("gevae+pca", gevae=GEVAE)),
     "pca+var1, votes": Case("pca+var1", replace(_ensemble("pca+var1"), how="votes", votes=1)),
     "vae": Case("vae", VAE, recordings=_shafts, torchscript=True),

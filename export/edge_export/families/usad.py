@@ -28,10 +28,12 @@ from edge_kernels import band_radius
 __all__ = ["FAMILIES", "FAMILY", "PRESETS", "Config", "settle", "spans", "train"]
 
 HOUR_NS = 3600 * 10**9
+DAY_NS = 24 * HOUR_NS
 LONGEST = 96  # slots that the network looks at, at most
 WINDOWS = 3  # of the published system
 ALWAYS = (24, 12, 6)  # published: lengths where the spectrum offers fewer
 BAND = 0.1  # published: of a window, by which elastic matching may shift
+DAYS_TO_TELL = 21  # of time to learn from, or the time of the week would only name each window
 USELESS = 0.9  # share of the held-out variance that a network may miss
 
 
@@ -143,7 +145,7 @@ def _week(material: Material, config: Config, window: int) -> Grown:
 
 
 def _network(material: Material, config: Config) -> tuple[Grown, dict[str, float], list[float]]:
-    sizes = _sizes(config, config.context)
+    sizes = _sizes(config, config.context, clock=_days(material) >= DAYS_TO_TELL)
     network, losses = _trained(material, config, sizes)
     missed = losses[-1] / max(1e-12, _variance(material, config.context))
     if missed >= USELESS:
@@ -167,7 +169,7 @@ def _published(material: Material, config: Config) -> Trained:
     """A window, a network and a forest for each length; two of three must agree."""
     grown, metrics, curves = [], {}, {}
     for length in config.lengths:
-        network, losses = _trained(material, config, _sizes(config, length))
+        network, losses = _trained(material, config, _sizes(config, length, clock=False))
         recipe = [
             Stage(stage="elastic", radius=max(1, band_radius(length, BAND)), share=0.5),
             Stage(stage="forest", trees=config.trees),
@@ -181,16 +183,22 @@ def _published(material: Material, config: Config) -> Trained:
     return Trained(grown, together, metrics=metrics, curves=curves)
 
 
+def _days(material: Material) -> float:
+    """How long the windows to learn from last."""
+    slots = np.ptp(material.parts.fit.slot)
+    return float(slots * material.slicing.period_ns / DAY_NS)
+
+
 def _branch(name: str, material: Material, window: int, recipe: list[Stage]) -> Branch:
     return Branch(name=name, window=window, hop=material.slicing.hop, heads=True, recipe=recipe)
 
 
-def _sizes(config: Config, window: int) -> Sizes:
+def _sizes(config: Config, window: int, *, clock: bool) -> Sizes:
     return Sizes(
         window=window,
         latent=config.latent,
         hidden=config.hidden,
-        clock=not config.published,
+        clock=clock,
         adversary=None if config.published else config.adversary,
         both=config.published,
         epochs=config.epochs,
