@@ -44,6 +44,8 @@ tables: $(VENV)/.dev  ## write every table of bench/results again (an hour; a qu
 	$(BIN)/python bench/cold_start.py
 	$(BIN)/python bench/servers_accuracy.py
 	$(BIN)/python bench/plant_accuracy.py
+	$(BIN)/python bench/power_accuracy.py
+	$(BIN)/python bench/usad_table.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
