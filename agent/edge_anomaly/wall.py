@@ -17,6 +17,7 @@ __all__ = ["LOG", "POINTS", "SPARK", "Wall"]
 POINTS = 720  # windows of a device that are remembered
 SPARK = 90  # of them, shown beside its name
 LOG = 200  # transitions
+HOLE = 3  # spacings of windows, beyond which there is a hole in the line
 ERRORS = 20  # reasons why input was not used
 
 OPEN = frozenset({"ACTIVE_UNACK", "ACTIVE_ACK", "CLEARED_UNACK", "SHELVED", "SUPPRESSED"})
@@ -29,8 +30,35 @@ class _Device:
 
     def __init__(self) -> None:
         self.windows: deque[tuple[int, float | None, float]] = deque(maxlen=POINTS)
+        self.window: Json | None = None  # the newest
+        self.spacing_ms: int | None = None  # of the newest two that were scored
+        self.scored_ms: int | None = None
         self.state: Json = {"state": "NORMAL"}
         self.availability = "unknown"
+
+    def take(self, ts_ms: int, score: float | None, threshold: float) -> list[float | None]:
+        """What a window adds to the line.
+
+        Some models judge few of the windows that fall due; a hole is only what lasts longer
+        than three of those that they judge.
+        """
+        far = (
+            self.scored_ms is not None
+            and self.spacing_ms is not None
+            and ts_ms - self.scored_ms > HOLE * self.spacing_ms
+        )
+        if score is None:
+            if far or self.scored_ms is None:
+                self.window = {"ts_ms": ts_ms, "score": None, "threshold": threshold}
+            return []
+        if far:
+            self.windows.append((ts_ms, None, threshold))
+        if self.scored_ms is not None:
+            self.spacing_ms = max(1, ts_ms - self.scored_ms)
+        self.scored_ms = ts_ms
+        self.windows.append((ts_ms, score, threshold))
+        self.window = {"ts_ms": ts_ms, "score": score, "threshold": threshold}
+        return ([None] if far else []) + [round(score / threshold, 4)]
 
     @property
     def ratios(self) -> list[float | None]:
@@ -99,7 +127,7 @@ class Wall:
                     "state": device.state,
                     "availability": device.availability,
                     "ratios": device.ratios,
-                    "window": _window(device),
+                    "window": device.window,
                 }
                 for name, device in self._devices.items()
             },
@@ -144,9 +172,9 @@ class Wall:
             device = self._devices[name] = _Device()
         new = self._new.setdefault(name, {})
         if kind == "score":
-            device.windows.append((body["ts_ms"], body["score"], body["threshold"]))
-            new["window"] = _window(device)
-            new["more"] = [*new.get("more", ()), device.ratios[-1]][-SPARK:]
+            more = device.take(body["ts_ms"], body["score"], body["threshold"])
+            new["window"] = device.window
+            new["more"] = [*new.get("more", ()), *more][-SPARK:]
         elif kind == "state":
             device.state = new["state"] = body
             if body.get("group"):
@@ -188,10 +216,3 @@ class Wall:
             "alarms": list(self._alarms.values()),
         }
         return {name: parts[name] for name in wanted}
-
-
-def _window(device: _Device) -> Json | None:
-    if not device.windows:
-        return None
-    ts_ms, score, threshold = device.windows[-1]
-    return {"ts_ms": ts_ms, "score": score, "threshold": threshold}

@@ -44,12 +44,31 @@ def test_what_is_new_is_told_once() -> None:
     assert wall.delta() == {
         "devices": {
             "c-1": {
-                "window": {"ts_ms": 2_000, "score": None, "threshold": 2.0},
-                "more": [0.25, None],
+                "window": {"ts_ms": 1_000, "score": 0.5, "threshold": 2.0},
+                "more": [0.25],
             }
         }
     }
     assert wall.delta() is None
+
+
+def test_a_hole_is_what_lasts_longer_than_a_few_windows_that_are_judged() -> None:
+    wall = Wall(BASE)
+    wall.take(scored("c-1", 0, None))
+    first = wall.everything()["devices"]["c-1"]
+    assert (first["window"]["score"], first["ratios"]) == (None, [])  # it warms up
+    for second in range(1, 41):  # one window in ten is judged
+        wall.take(scored("c-1", second, 0.5 if second % 10 == 0 else None))
+    for second in range(41, 80):
+        wall.take(scored("c-1", second, None))
+    found = wall.everything()["devices"]["c-1"]
+    assert found["ratios"] == [0.25] * 4
+    assert found["window"]["score"] is None  # nothing for long
+    wall.take(scored("c-1", 80))
+    assert wall.everything()["devices"]["c-1"]["ratios"] == [0.25] * 4 + [None, 0.25]
+    news = wall.delta()
+    assert news is not None
+    assert news["devices"]["c-1"]["more"] == [0.25] * 4 + [None, 0.25]
 
 
 def test_a_device_named_with_a_slash_is_one_device() -> None:
