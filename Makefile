@@ -46,6 +46,9 @@ tables: $(VENV)/.dev  ## write every table of bench/results again (an hour; a qu
 	$(BIN)/python bench/plant_accuracy.py
 	$(BIN)/python bench/power_accuracy.py
 	$(BIN)/python bench/usad_table.py
+	$(BIN)/python bench/bearing_accuracy.py
+	$(BIN)/python bench/bearing_accuracy.py --shipped
+	$(BIN)/python bench/vae_table.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
