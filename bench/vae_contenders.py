@@ -17,7 +17,7 @@ from edge_export.families.vae_bundle import graph
 from edge_export.quantise import quantised
 from edge_export.verify import TorchGraph, load
 
-__all__ = ["BATCHES", "CONTENDERS", "PEER", "SHIPPED", "contender", "feeds", "megabytes", "turns"]
+__all__ = ["BATCHES", "CONTENDERS", "PEER", "SHIPPED", "contender", "feeds", "turns"]
 
 BATCHES = (1, 8, 32, 128)
 SEED = 0
@@ -55,11 +55,6 @@ def contender(name: str) -> Graph:
         return TorchGraph(_model(), outputs=("observed", "expected", "latent"))
     runtime = {SHIPPED: ONNX_INT8, "ONNX Runtime": ONNX, "TorchScript": TORCHSCRIPT}[name]
     return load(runtime, _graph(runtime))
-
-
-def megabytes(name: str) -> float:
-    """What one run has to read of weights."""
-    return len(_graph(ONNX_INT8 if name == SHIPPED else ONNX)) / 1e6
 
 
 def feeds(size: int, count: int = 8) -> list[Feed]:
