@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from agents import (
@@ -29,6 +30,10 @@ def state_of(watcher: Onlooker, device: str = "c-2") -> str:
     return str(said[-1]["state"]) if said else ""
 
 
+def new_events(watcher: Onlooker, device: str = "c-2") -> list[dict[str, Any]]:
+    return [e for e in watcher.all("event") if (e["device"], e["type"]) == (device, "new")]
+
+
 def test_an_alarm_is_seen_answered_and_remembered_over_a_crash(
     broker: Broker, tmp_path: Path
 ) -> None:
@@ -40,7 +45,8 @@ def test_an_alarm_is_seen_answered_and_remembered_over_a_crash(
         with running(config, watcher) as agent:
             publish(broker.url, readings)
             eventually(lambda: state_of(watcher) == "ACTIVE_UNACK", within=PATIENCE_S)
-            [new] = [e for e in watcher.all("event") if (e["device"], e["type"]) == ("c-2", "new")]
+            eventually(lambda: bool(new_events(watcher)), within=PATIENCE_S)
+            [new] = new_events(watcher)
             properties = new_properties(PacketTypes.PUBLISH)
             properties.ResponseTopic = "operator/answers"
             properties.CorrelationData = b"\x01\x02"

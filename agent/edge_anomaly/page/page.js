@@ -349,12 +349,16 @@ function draw(found) {
     ], { scales: { y: { range: (_, low, high) => [0, Math.max(1.3, high * 1.08)] } } });
     const host = $("signals");
     host.replaceChildren();
+    const boxes = [];
     for (const i of order) {
       const signal = trace.signals[i];
       const box = el("div", "signal"), top = el("div", "top"), area = el("div", "plot");
       top.append(el("b", "", signal.name), el("span", ""));
       box.append(top, area);
       host.append(box);
+      boxes.push({ i, box, top, area, signal });
+    }
+    for (const { i, box, top, area, signal } of boxes) { // now that each has its final width
       const made = plot(area, [trace.t_ms, signal.expected, signal.observed], [
         { ...line("--advisory"), dash: [5, 3] }, line("--ink"),
       ], { hooks: { drawClear: [(u) => u.span && shade(u.span[0], u.span[1])(u)] } });
