@@ -16,7 +16,7 @@ from edge_anomaly.plants.plant import READINGS, Plant, each_signal
 __all__ = ["FEEDER_SIGNALS", "POWER", "POWER_PERIOD_S", "POWER_START_S", "Works"]
 
 POWER_PERIOD_S = 900.0
-POWER_START_S = 1_704_067_200.0  # Monday, 1 January 2024
+POWER_START_S = 1_514_764_800.0  # Monday, 1 January 2018: years of plant time before it is now
 FEEDER_SIGNALS = {SIGNAL: "kW"}
 BLOCK = DAY  # slots drawn at once, so that chunks of any size give the same numbers
 STICKINESS = 0.6  # of a slot's noise: what is left of it in the next
