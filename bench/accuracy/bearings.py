@@ -49,6 +49,7 @@ IMS_MID_LIFE = (0.3, 0.6)
 FEATURES = {
     "spectral": False, "segment": 1, "step": 1, "windows": 1, "strongest": 0, "held_out": 0.36,
     "layers": (64, 32), "latent": 8,
+    "beta": 0.1,  # forty features, not thousands of lines: at 1 the latent says next to nothing
 }  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Injected faults in two years of electric load, by the rules of bench/power_accuracy.py."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import power_accuracy
@@ -15,7 +16,7 @@ from edge_export.power_ground import DAY, TEST, power_ground
 from edge_export.power_trial import BUFFER
 from edge_export.vus import vus_pr
 
-__all__ = ["run"]
+__all__ = ["run", "told"]
 
 SETS = {CHOICE: "choice", CONFIRMATION: "confirmation"}  # seeds that recipes saw, and fresh ones
 
@@ -26,15 +27,19 @@ def run(cell: Cell) -> Iterator[Row]:
         yield from _random(cell)
         return
     for found in power_accuracy.outcomes(power_accuracy.Run(cell.ground, cell.preset, cell.seed)):
-        base = found["base"]
-        own = replace(cell, entity=SETS[base], seed=found["seed"] - base)
-        budget = "" if found["budget"] == power_accuracy.BUDGETS[0] else f"_at_{found['budget']:g}"
-        for metric, value in found.items():
-            free = metric in {"ap", "vus_pr", "best_f1"}
-            if metric not in {"ground", "preset", "model_seed", "base", "seed", "budget"} and not (
-                free and budget
-            ):
-                yield Row.of(own, f"{metric}{budget}", value)
+        yield from told(cell, found)
+
+
+def told(cell: Cell, found: Mapping[str, Any]) -> Iterator[Row]:
+    """A line of bench/results/power.ndjson as rows."""
+    base = found["base"]
+    own = replace(cell, entity=SETS[base], seed=found["seed"] - base)
+    first = found["budget"] == power_accuracy.BUDGETS[0]
+    for metric, value in found.items():
+        if metric in {"ap", "vus_pr", "best_f1"} and first:
+            yield Row.of(own, metric, value)
+        elif metric.startswith(("event_", "false_", "recall_")):
+            yield Row.of(own, metric if first else f"{metric}_at_{found['budget']:g}", value)
 
 
 def _random(cell: Cell) -> Iterator[Row]:

@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     failed = 0
+    store.begin(arguments.rows, arguments.out / "results.json")
     if not arguments.tables:
         wanted = [
             cell
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ]
         failed = _run(wanted, arguments.rows, arguments.seconds or math.inf)
     rows = list(store.read(arguments.rows))
-    found = [{key: value for key, value in asdict(row).items() if key != "cell"} for row in rows]
+    found = [asdict(row) for row in rows]
     text = "[\n" + ",\n".join(json.dumps(row) for row in found) + "\n]\n"
     (arguments.out / "results.json").write_text(text, "utf-8")
     (arguments.out / "README.md").write_text(tables.report(rows), "utf-8")

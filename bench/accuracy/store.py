@@ -4,12 +4,12 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from accuracy.cells import Cell
 
-__all__ = ["Row", "done", "read", "write"]
+__all__ = ["Row", "begin", "done", "read", "write"]
 
 DONE = "seconds"  # the last row of every cell: what it took
 
@@ -25,7 +25,6 @@ class Row:
     seed: int
     metric: str
     value: float | None  # None: undefined, such as the delay when nothing was detected
-    cell: str = ""  # entity of the cell that it came of
 
     @classmethod
     def of(cls, cell: Cell, metric: str, value: float) -> "Row":
@@ -39,9 +38,18 @@ def read(path: Path) -> Iterator[Row]:
         return
     for line in path.read_text("utf-8").splitlines():
         try:
-            yield Row(**json.loads(line))
+            row = json.loads(line)
         except json.JSONDecodeError:
             continue
+        yield Row(**{field.name: row[field.name] for field in fields(Row)})
+
+
+def begin(path: Path, results: Path) -> None:
+    """Where there are no rows yet, go on from the results of an earlier run."""
+    if path.exists() or not results.exists():
+        return
+    found = json.loads(results.read_text("utf-8"))
+    path.write_text("".join(json.dumps(row) + "\n" for row in found), "utf-8")
 
 
 def done(rows: Sequence[Row]) -> set[tuple[str, ...]]:
