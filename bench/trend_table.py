@@ -183,8 +183,8 @@ def report() -> str:
         f"vain ({in_vain / days:.3f} a machine day); {alarms} machines alarmed.",
         "",
         "On IMS nothing is left to foretell: after 30 % of a life the score is at 0.8 to 1.0 of",
-        "the alarm level already and wanders across it, days before the end. A threshold that",
-        "follows the score (`drift`) hides the wear from the alarm, not from the advisory.",
+        "the alarm level already and wanders across it, days before the end. With a threshold that",
+        "follows the score (`drift`), test2 fails without either: do not use it for wear.",
     ]
     return "\n".join(lines) + "\n"
 
