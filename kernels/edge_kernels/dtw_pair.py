@@ -62,7 +62,7 @@ def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> fl
         infinity, inf where a float overflows.
 
     Raises:
-        TypeError: x or y is neither float32 nor float64.
+        TypeError: x or y is neither float32 nor float64, or the radius no integer.
         ValueError: Shapes do not fit, a series is empty, or the radius is smaller than
             the difference in length.
     """
