@@ -28,7 +28,7 @@ Squared cost, radius ceil(0.1 n), one channel unless d says otherwise; medians o
 turns. The limit is the larger of two times, the least seen in the same rounds: that of
 the arithmetic's vector instructions, and, for a pair, that of its diagonals one behind the
 other (a path's way back is not in it). `at least` is the target, `at the limit` the ratio
-that nothing of our design could pass on this CPU.
+of a kernel that takes no more than the limit; on a busy machine either is a few per cent off.
 """
 HEAD = """\
 | case | us a pair or row | of the limit | against | ratio | at the limit | at least | |
