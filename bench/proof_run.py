@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 PATIENCE_S = 120.0
+AGAIN = {"late", "duplicate"}  # what the time grid says of a reading that it has had
 AT_WORK = 0.8  # share of the kills
 STORE = "store: {path: state, checkpoint: 2s}"
 
@@ -191,7 +192,8 @@ class Compared:
     scores: int
     scores_missing: int
     worst: float  # largest relative difference of a score
-    unused: int  # readings refused as late, twice, ...
+    twice: int  # readings that came again and were told from the first: late, or duplicates
+    unused: int  # readings refused for any other reason
 
     @property
     def right(self) -> bool:
@@ -206,8 +208,7 @@ def compare(seen: Ledger, expected: Ledger, *, through_broker: bool = False) -> 
     Args:
         seen: Of the run with faults.
         expected: Of the run without.
-        through_broker: It was the broker that failed: scores may be lost in it, and the plant
-            says twice what it did not confirm.
+        through_broker: It was the broker that failed: scores, at QoS 0, may be lost in it.
     """
     both = seen.events.keys() & expected.events.keys()
     shared = seen.scores.keys() & expected.scores.keys()
@@ -228,5 +229,6 @@ def compare(seen: Ledger, expected: Ledger, *, through_broker: bool = False) -> 
         scores=len(expected.scores),
         scores_missing=0 if through_broker else len(expected.scores) - len(shared),
         worst=worst,
-        unused=0 if through_broker else sum(seen.errors.values()),
+        twice=sum(count for code, count in seen.errors.items() if code in AGAIN),
+        unused=sum(count for code, count in seen.errors.items() if code not in AGAIN),
     )
