@@ -40,6 +40,7 @@ tables: $(VENV)/.dev  ## write every table of bench/results again (an hour; a qu
 	$(BIN)/python bench/gevae_table.py
 	$(BIN)/python bench/round_robin.py
 	$(BIN)/python bench/gateway_table.py
+	PYTHONPATH=tests $(BIN)/python bench/ingest_table.py
 	$(BIN)/python bench/kernel_table.py
 	$(BIN)/python bench/cold_start.py
 	$(BIN)/python bench/servers_accuracy.py

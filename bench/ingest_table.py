@@ -1,6 +1,6 @@
 """What a message costs a subscriber: the tap beside a bare paho. bench/results/ingest.md.
 
-    python bench/ingest_table.py
+    PYTHONPATH=tests python bench/ingest_table.py
 
 A backlog lies at a real broker in a persistent session; each subscriber in its own process
 takes it, and its processor time and wall time are what is compared. "Bare" is a paho client

@@ -99,7 +99,12 @@ def brokers() -> list[str]:
     expected = uninterrupted(BROKER_SLOTS)
     with tempfile.TemporaryDirectory(prefix="edge-agent-proof-") as folder:
         seen, late = broker_killed(
-            Path(folder), BROKER_SLOTS, times=BROKER_KILLS, rate=100.0, seed=SEED
+            Path(folder),
+            BROKER_SLOTS,
+            times=BROKER_KILLS,
+            rate=50.0,
+            seed=SEED,
+            events=len(expected.events),
         )
     found = compare(seen, expected, through_broker=True)
     more = "; retained states and status " + (
@@ -112,7 +117,8 @@ def brokers() -> list[str]:
         seen, backlog, took = out_of_reach(
             broker.url, folder / "run", OUTAGE_SLOTS, rate=OUTAGE_RATE, seed=SEED
         )
-    found = compare(seen, expected)
+    # At this rate scores, at QoS 0, are dropped on the way, with and without an outage.
+    found = compare(seen, expected, through_broker=True)
     order = "in order" if seen.in_order() else "OUT OF ORDER"
     more = f"; {backlog:,} messages waited and were drained in {took:.0f} s, events {order}"
     lines.append(row("broker out of reach", 1, OUTAGE_SLOTS, found, more))

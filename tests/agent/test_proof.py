@@ -29,7 +29,9 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
 def test_a_broker_that_is_killed_loses_no_event_and_ends_with_the_right_retained_topics(
     expected: Ledger, tmp_path: Path
 ) -> None:
-    seen, late = broker_killed(tmp_path / "run", 100, times=2, rate=200.0, seed=SEED)
+    seen, late = broker_killed(
+        tmp_path / "run", 100, times=2, rate=100.0, seed=SEED, events=len(expected.events)
+    )
     found = compare(seen, expected, through_broker=True)
     assert found.right, found
     assert late.states == expected.states
