@@ -96,7 +96,8 @@ def contributions(signals: Sequence[str], deviation: NDArray[np.floating], title
     order = np.argsort(-share)[:BARS][::-1]
     with drawn(f"Contributions: {title}", size=(WIDE / 2, 0.6 + 0.22 * order.size)) as sheet:
         axes = sheet.first
-        axes.barh([signals[i] for i in order], share[order], color=ALARM, height=0.68)
+        axes.barh(np.arange(order.size), share[order], color=ALARM, height=0.68)
+        axes.set_yticks(np.arange(order.size), [signals[i] for i in order])
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         axes.spines["left"].set_visible(False)
