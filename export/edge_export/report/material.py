@@ -34,8 +34,8 @@ class Story:
 
     @property
     def alarms(self) -> Spans:
-        """Alarms in judged time as [first, after last), (A, 2)."""
-        return spans(self.standing & self.judged)
+        """Alarms in judged time, or in all where none was, as [first, after last), (A, 2)."""
+        return spans(self.standing & self.judged if self.judged.any() else self.standing)
 
     @property
     def ratio(self) -> Floats:
