@@ -23,8 +23,8 @@ import numpy as np
 from machine import cpu
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import ONNX, ONNX_INT8, Bundle
 from edge_anomaly.demo.command import bundle_of
+from edge_anomaly.files.bundle import ONNX, ONNX_INT8, Bundle
 from edge_anomaly.plants.bearings import PLANT
 from edge_anomaly.plants.vibration import RATE, SNAPSHOT, Damage
 from edge_anomaly.scoring import Scorer, Scores

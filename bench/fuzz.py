@@ -23,7 +23,7 @@ from machine import cpu
 from payloads import CASES, LIFE, SPARKPLUG, golden
 from plants import CONFIG, SECOND, START, agent
 
-from edge_anomaly.config import parse
+from edge_anomaly.files.config import parse
 from edge_anomaly.values import Message
 
 __all__ = ["Fuzzed", "fuzz", "main"]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import ONNX, TORCHSCRIPT, Branch
+from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch
 from edge_anomaly.ports import Graph
 from edge_export.families.gevae import Config, Gevae, Scaler
 from edge_export.families.gevae_bundle import grow

@@ -28,7 +28,7 @@ from paho.mqtt.properties import Properties
 from edge_anomaly.adapters.mqtt import MqttLink
 from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.adapters.mqtt_dial import Identity
-from edge_anomaly.config import Broker
+from edge_anomaly.files.config import Broker
 from edge_anomaly.values import Publish
 from edge_export.provenance import commit, versions
 

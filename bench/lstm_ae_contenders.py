@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
-from edge_anomaly.bundle import ONNX, TORCHSCRIPT
+from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT
 from edge_anomaly.ports import Graph
 from edge_export import to_onnx, weights
 from edge_export.families.lstm_ae import Config, LstmAe, Scaler

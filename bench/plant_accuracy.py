@@ -17,9 +17,9 @@ import numpy as np
 from machine import cpu
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Bundle
-from edge_anomaly.config import Alarms
-from edge_anomaly.decision import Hysteresis, Verdict
+from edge_anomaly.alarms.decision import Hysteresis, Verdict
+from edge_anomaly.files.bundle import Bundle
+from edge_anomaly.files.config import Alarms
 from edge_anomaly.plants import PERIOD_S, Compressors, Fault, Kind, random_faults
 from edge_anomaly.plants.compressors import DAY
 from edge_anomaly.ports import Model

@@ -8,8 +8,8 @@ import proof_plant
 from proof_plant import BASE, DEVICES, PERIOD_S, START_S, Ledger
 
 from edge_anomaly.compose import compose
-from edge_anomaly.keeper import Keeper
-from edge_anomaly.outbox import Outbox
+from edge_anomaly.memory.keeper import Keeper
+from edge_anomaly.memory.outbox import Outbox
 from edge_anomaly.service import serve
 from edge_anomaly.values import Message, Publish
 

@@ -22,7 +22,7 @@ import vae_contenders as vae
 from machine import cpu
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import ONNX
+from edge_anomaly.files.bundle import ONNX
 from edge_anomaly.ports import Graph
 from edge_export.families.linear import Coefficients, Config, graph
 from edge_export.provenance import commit, versions

@@ -22,18 +22,18 @@ import numpy as np
 from machine import cpu
 from plant_accuracy import open_demo
 
-from edge_anomaly.advisories import DEGRADING
-from edge_anomaly.annunciator import Annunciator
-from edge_anomaly.bundle import Bundle
-from edge_anomaly.duration import Duration
+from edge_anomaly.alarms.advisories import DEGRADING
+from edge_anomaly.alarms.annunciator import Annunciator
+from edge_anomaly.alarms.watched import Watched
+from edge_anomaly.files.bundle import Bundle
+from edge_anomaly.files.duration import Duration
+from edge_anomaly.files.rules import Alarms, Trending
 from edge_anomaly.monitor import Judged
 from edge_anomaly.plants import PERIOD_S, Compressors
 from edge_anomaly.ports import Model
-from edge_anomaly.rules import Alarms, Trending
 from edge_anomaly.scoring import Scorer
 from edge_anomaly.simulate import START_S
 from edge_anomaly.values import Event
-from edge_anomaly.watched import Watched
 from edge_export.datasets import ims
 from edge_export.families import find
 from edge_export.provenance import commit, versions

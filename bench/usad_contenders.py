@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import ONNX, TORCHSCRIPT
+from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT
 from edge_anomaly.ports import Graph
 from edge_export.exporting import to_onnx, to_torchscript
 from edge_export.families.usad_network import Network, Sizes

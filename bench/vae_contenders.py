@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import ONNX, ONNX_INT8, TORCHSCRIPT
+from edge_anomaly.files.bundle import ONNX, ONNX_INT8, TORCHSCRIPT
 from edge_anomaly.ports import Graph
 from edge_export.exporting import to_torchscript
 from edge_export.families.vae import Config, Vae

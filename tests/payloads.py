@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from edge_anomaly.config import parse
 from edge_anomaly.errors import PayloadError
+from edge_anomaly.files.config import parse
+from edge_anomaly.files.inputs import AnyInput
 from edge_anomaly.formats import Block, Format, Item, Sample, format_of
-from edge_anomaly.inputs import AnyInput
 from edge_anomaly.values import Message
 
 __all__ = [

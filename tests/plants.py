@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import (
+from edge_anomaly.core import Core
+from edge_anomaly.files.bundle import (
     CALIBRATION,
     GOLDEN,
     MANIFEST,
@@ -25,8 +26,7 @@ from edge_anomaly.bundle import (
     open_bundle,
     parse_manifest,
 )
-from edge_anomaly.config import Config, parse
-from edge_anomaly.core import Core
+from edge_anomaly.files.config import Config, parse
 from edge_anomaly.monitor import Monitor
 from edge_anomaly.ports import Graph, Model
 from edge_anomaly.values import Message, Publish

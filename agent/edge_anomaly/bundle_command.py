@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_anomaly.adapters.bundles import load_model, read_bundle
-from edge_anomaly.bundle import ONNX, Branch, Manifest, Stage
+from edge_anomaly.files.bundle import ONNX, Branch, Manifest, Stage
 
 __all__ = ["register"]
 

@@ -26,15 +26,15 @@ from edge_anomaly.adapters.store import SqliteStore
 from edge_anomaly.adapters.systemd import Notifier
 from edge_anomaly.adapters.vitals import Vitals
 from edge_anomaly.compose import compose, read_config
-from edge_anomaly.config import Broker, Config, Secret
 from edge_anomaly.core import Core
 from edge_anomaly.demo import command as demo
 from edge_anomaly.errors import AgentError, ConfigError, StoreError
 from edge_anomaly.event_log import EventLog, begin_logging
+from edge_anomaly.files.config import Broker, Config, Secret
 from edge_anomaly.hosting import host_page
-from edge_anomaly.keeper import Keeper, Pace, read_swapped
+from edge_anomaly.memory.keeper import Keeper, Pace, read_swapped
+from edge_anomaly.memory.outbox import Outbox
 from edge_anomaly.operator import Operator
-from edge_anomaly.outbox import Outbox
 from edge_anomaly.ports import Bystander  # noqa: TC001 - imported as all else is
 from edge_anomaly.service import serve
 from edge_kernels import warm

@@ -29,8 +29,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from edge_anomaly.duration import Duration, decode, lasting
 from edge_anomaly.errors import StateError
+from edge_anomaly.files.duration import Duration, decode, lasting
 from edge_anomaly.values import Message, Publish, iso
 
 __all__ = [

@@ -10,12 +10,12 @@ import yaml
 
 from edge_anomaly.adapters.bundles import load_model, read_bundle
 from edge_anomaly.adapters.timed import timed
-from edge_anomaly.config import Config, parse
 from edge_anomaly.core import Core
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.files.config import Config, parse
+from edge_anomaly.files.yaml_lines import Lines, written
 from edge_anomaly.monitor import Monitor
 from edge_anomaly.ports import Model
-from edge_anomaly.yaml_lines import Lines, written
 
 __all__ = ["OUTWARD", "Parts", "assemble", "compose", "read_config"]
 

@@ -8,7 +8,8 @@ of a recording gives the alarms of the live run.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from edge_anomaly.annunciator import Annunciator
+from edge_anomaly.alarms.annunciator import Annunciator
+from edge_anomaly.alarms.watched import Watched
 from edge_anomaly.availability import Availability
 from edge_anomaly.commands import (
     VERBS,
@@ -20,8 +21,8 @@ from edge_anomaly.commands import (
     read_command,
     verb_of,
 )
-from edge_anomaly.config import Config
 from edge_anomaly.errors import ConfigError, StateError
+from edge_anomaly.files.config import Config
 from edge_anomaly.home_assistant import discovery, has_started, status_filter
 from edge_anomaly.intake import Intake
 from edge_anomaly.monitor import Judged, Monitor
@@ -31,7 +32,6 @@ from edge_anomaly.rejects import Rejects
 from edge_anomaly.shadow import Opinion
 from edge_anomaly.timeline import Refused
 from edge_anomaly.values import Event, Message, Publish
-from edge_anomaly.watched import Watched
 
 __all__ = ["Core"]
 

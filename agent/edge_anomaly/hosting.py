@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib import import_module
 
-from edge_anomaly.config import Config
 from edge_anomaly.core import Core
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.files.config import Config
 from edge_anomaly.monitor import Monitor
 from edge_anomaly.ports import Bystander
 from edge_anomaly.traces import Traces

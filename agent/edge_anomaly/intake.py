@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from edge_anomaly.errors import PayloadError, StateError
+from edge_anomaly.files.inputs import AnyInput
 from edge_anomaly.formats import Block, Format, Gone, Sample, format_name
-from edge_anomaly.inputs import AnyInput
 from edge_anomaly.monitor import Monitor
 from edge_anomaly.rejects import Rejects
 from edge_anomaly.timeline import Refused

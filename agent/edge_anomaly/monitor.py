@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Bundle
-from edge_anomaly.config import Input
-from edge_anomaly.config import Model as Watch
 from edge_anomaly.errors import ConfigError, StateError
+from edge_anomaly.files.bundle import Bundle
+from edge_anomaly.files.config import Input
+from edge_anomaly.files.config import Model as Watch
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer, Scores
 from edge_anomaly.shadow import Shadow  # noqa: TC001 - named, as elsewhere, where it is used

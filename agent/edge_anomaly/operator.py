@@ -15,9 +15,9 @@ import msgspec
 from edge_anomaly.adapters.bundles import load_model, read_bundle
 from edge_anomaly.commands import Command, CommandError, Reload, Rollback, Swap
 from edge_anomaly.compose import Parts, assemble, read_config
-from edge_anomaly.config import Config
 from edge_anomaly.errors import AgentError, BundleError, ConfigError
-from edge_anomaly.keeper import Keeper
+from edge_anomaly.files.config import Config
+from edge_anomaly.memory.keeper import Keeper
 from edge_anomaly.ports import Link, Model
 from edge_anomaly.shadow import Shadow, unlike
 from edge_anomaly.values import Message, Publish

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from edge_anomaly.bundle import Manifest
 from edge_anomaly.commands import VERBS, Reply
-from edge_anomaly.config import Config, Duration
+from edge_anomaly.files.bundle import Manifest
+from edge_anomaly.files.config import Config, Duration
 from edge_anomaly.values import Available, Event, Health, InputError, Score, State
 
 __all__ = ["SCHEMAS", "register", "schema"]

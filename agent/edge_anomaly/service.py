@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from edge_anomaly.keeper import Keeper
-from edge_anomaly.outbox import Outbox
+from edge_anomaly.memory.keeper import Keeper
+from edge_anomaly.memory.outbox import Outbox
+from edge_anomaly.memory.turns import Turn, take
 from edge_anomaly.ports import Bystander, Link
-from edge_anomaly.turns import Turn, take
 from edge_anomaly.values import Publish
 
 __all__ = ["serve"]

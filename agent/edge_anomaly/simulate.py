@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from edge_anomaly.adapters.mqtt_client import PlainClient
-from edge_anomaly.config import Duration
+from edge_anomaly.files.config import Duration
 from edge_anomaly.plants import PLANTS, START_S, Plant, Trouble
 from edge_anomaly.values import Publish
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.config import AGGREGATES, Input
-from edge_anomaly.config import Model as Watch
 from edge_anomaly.errors import ConfigError, PayloadError, StateError
-from edge_anomaly.manifest import Manifest
+from edge_anomaly.files.config import AGGREGATES, Input
+from edge_anomaly.files.config import Model as Watch
+from edge_anomaly.files.manifest import Manifest
 from edge_kernels import (
     ACCEPTED,
     EMPTY,

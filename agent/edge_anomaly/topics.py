@@ -6,8 +6,8 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.files.inputs import AnyInput
 from edge_anomaly.formats import Format, format_name, format_of
-from edge_anomaly.inputs import AnyInput
 
 __all__ = ["Route", "device_topic", "read_topic", "routes", "subscriptions"]
 

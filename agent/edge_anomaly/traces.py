@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Bundle
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.monitor import Judged
 
 __all__ = ["CELLS", "Traces"]

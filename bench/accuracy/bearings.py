@@ -12,8 +12,8 @@ from scipy import stats
 from accuracy.bundles import trained
 from accuracy.cells import Cell
 from accuracy.store import Row
-from edge_anomaly.bundle import Bundle
-from edge_anomaly.config import Alarms, Clear, Raise
+from edge_anomaly.files.bundle import Bundle
+from edge_anomaly.files.config import Alarms, Clear, Raise
 from edge_anomaly.ports import Model
 from edge_export import metrics
 from edge_export.datasets import cwru, ims, pronostia

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accuracy.cells import Cell
-from edge_anomaly.bundle import Bundle
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.ports import Model
 from edge_export.families import FAMILIES, find
 from edge_export.recordings import Recording

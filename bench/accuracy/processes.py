@@ -9,7 +9,7 @@ from sklearn.ensemble import IsolationForest
 from accuracy.bundles import trained
 from accuracy.cells import Cell
 from accuracy.store import Row
-from edge_anomaly.bundle import Bundle
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.ports import Model
 from edge_export import metrics
 from edge_export.datasets import skab, tep

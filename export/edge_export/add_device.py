@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge_anomaly.bundle import ONNX, TORCHSCRIPT, Bundle, Manifest, Provenance
 from edge_anomaly.errors import BundleError, RecordingError
+from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Bundle, Manifest, Provenance
 from edge_anomaly.scoring import Scorer
 from edge_export import to_onnx, weights
 from edge_export.answers import Draft, answers

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Branch, Manifest
+from edge_anomaly.files.bundle import Branch, Manifest
 from edge_anomaly.ports import Graph, Model
 from edge_anomaly.scoring import Answering, Batch, before, clock
 from edge_export.recordings import Windows

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_anomaly.bundle import Bundle
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.plants.bearings import DEVICES, SIGNALS, Bearings
 from edge_anomaly.plants.vibration import BEARINGS, RATE, SNAPSHOT
 from edge_export.families.vae import Config

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Branch, Manifest, Stage, Threshold
 from edge_anomaly.errors import RecordingError
+from edge_anomaly.files.bundle import Branch, Manifest, Stage, Threshold
 from edge_anomaly.scoring import (
     HOURLY,
     Batch,

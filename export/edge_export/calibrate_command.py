@@ -11,9 +11,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from edge_anomaly.config import Alarms, Clear, Raise
 from edge_anomaly.errors import ConfigError
-from edge_anomaly.manifest import RULES
+from edge_anomaly.files.config import Alarms, Clear, Raise
+from edge_anomaly.files.manifest import RULES
 from edge_export.package import read_bundle
 from edge_export.recalibrate import Finding, Recalibrated, held_out, recalibrate, save
 from edge_export.rules import BUDGET, DRIFT, MEAN_STD, TAIL, Rule

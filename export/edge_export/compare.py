@@ -6,8 +6,8 @@ from statistics import fmean
 
 import numpy as np
 
-from edge_anomaly.bundle import Bundle
 from edge_anomaly.errors import RecordingError
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.ports import Model
 from edge_export.evaluate import judge_alone
 from edge_export.evaluation import Figures, Setting

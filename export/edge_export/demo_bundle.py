@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import edge_anomaly.plants
-from edge_anomaly.bundle import Bundle
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.plants import PERIOD_S, SIGNALS, Compressors
 from edge_anomaly.plants.compressors import DAY
 from edge_export import bearings_bundle, power_bundle, servers_bundle

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import ONNX, Branch, Bundle, Manifest
+from edge_anomaly.files.bundle import ONNX, Branch, Bundle, Manifest
 from edge_anomaly.ports import Graph, Model
 from edge_anomaly.scoring import Scorer, Spec
 from edge_export import baselines

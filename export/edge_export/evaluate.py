@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Bundle, Manifest
 from edge_anomaly.errors import RecordingError
+from edge_anomaly.files.bundle import Bundle, Manifest
 from edge_anomaly.ports import Model
 from edge_export.detectors import REFERENCES, Scored, by_bundle, references
 from edge_export.evaluation import Evaluation, Figures, Setting, caveats

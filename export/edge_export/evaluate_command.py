@@ -9,8 +9,8 @@ from typing import Any
 import shtab
 from rich.console import Console
 
-from edge_anomaly.bundle import Bundle
-from edge_anomaly.config import Alarms, Clear, Raise
+from edge_anomaly.files.bundle import Bundle
+from edge_anomaly.files.config import Alarms, Clear, Raise
 from edge_export import scoreboard
 from edge_export.evaluate import evaluate
 from edge_export.evaluation import Setting

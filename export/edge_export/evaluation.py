@@ -7,8 +7,8 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Bundle
-from edge_anomaly.config import Alarms
+from edge_anomaly.files.bundle import Bundle
+from edge_anomaly.files.config import Alarms
 from edge_export import metrics
 from edge_export.detectors import REFERENCES
 from edge_export.recordings import Recording, digest

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Branch, Stage
 from edge_anomaly.errors import AgentError
+from edge_anomaly.files.bundle import Branch, Stage
 from edge_anomaly.ports import Graph
 from edge_anomaly.scoring import clock
 from edge_export.recordings import Recording, Slicing, Windows

@@ -7,8 +7,8 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.config import Alarms
-from edge_anomaly.decision import Hysteresis
+from edge_anomaly.alarms.decision import Hysteresis
+from edge_anomaly.files.config import Alarms
 from edge_export import metrics
 from edge_export.detectors import Scored
 from edge_export.evaluation import Figures, Setting

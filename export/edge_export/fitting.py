@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Branch, Manifest, Stage
+from edge_anomaly.files.bundle import Branch, Manifest, Stage
 from edge_anomaly.scoring import Batch
 
 __all__ = ["Constants", "Fit", "Fitting"]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import shtab
 
-from edge_anomaly.bundle import Bundle
 from edge_anomaly.errors import BundleError
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.scoring import constant_key
 from edge_export.isolation import from_arrays, to_onnx
 from edge_export.package import read_bundle

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Manifest
-from edge_anomaly.config import Alarms
 from edge_anomaly.errors import RecordingError
+from edge_anomaly.files.bundle import Manifest
+from edge_anomaly.files.config import Alarms
 from edge_anomaly.scoring import Thresholds
 from edge_export import metrics
 from edge_export.calibrate import MINIMUM, thresholds

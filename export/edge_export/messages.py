@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edge_anomaly.config import parse
 from edge_anomaly.errors import ConfigError, PayloadError, RecordingError
+from edge_anomaly.files.config import parse
 from edge_anomaly.formats import Block, Sample
 from edge_anomaly.topics import Route, read_topic, routes
 from edge_anomaly.values import Message

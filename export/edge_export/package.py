@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import (
+from edge_anomaly.errors import BundleError
+from edge_anomaly.files.bundle import (
     CALIBRATION,
     GOLDEN,
     MANIFEST,
@@ -26,7 +27,6 @@ from edge_anomaly.bundle import (
     dump_manifest,
     open_bundle,
 )
-from edge_anomaly.errors import BundleError
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer, Spec, check_golden, tolerance
 from edge_export.recordings import Windows

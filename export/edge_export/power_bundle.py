@@ -6,7 +6,7 @@ thresholds with the weeks before them: an alarm a feeder and month.
 
 from pathlib import Path
 
-from edge_anomaly.bundle import Bundle
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.plants.feeders import FEEDER_NAMES, WEEK
 from edge_anomaly.plants.power import FEEDER_SIGNALS, POWER_PERIOD_S, Works
 from edge_export.families.usad import Config

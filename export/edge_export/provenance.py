@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edge_anomaly.bundle import Provenance
+from edge_anomaly.files.bundle import Provenance
 from edge_export.recordings import Recording, digest
 
 __all__ = ["commit", "provenance", "versions"]

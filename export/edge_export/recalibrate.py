@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Bundle, Manifest
-from edge_anomaly.config import Alarms
 from edge_anomaly.errors import RecordingError
+from edge_anomaly.files.bundle import Bundle, Manifest
+from edge_anomaly.files.config import Alarms
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import HOURLY
 from edge_export.answers import Draft

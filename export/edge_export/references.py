@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Manifest
-from edge_anomaly.drift import bin_shares, tenths
-from edge_anomaly.rhythm import PERIODS, strongest_period
+from edge_anomaly.alarms.drift import bin_shares, tenths
+from edge_anomaly.alarms.rhythm import PERIODS, strongest_period
+from edge_anomaly.files.bundle import Manifest
 from edge_export.recordings import Recording, Windows
 
 __all__ = ["FEWEST", "healthy_periods", "healthy_reference", "longest_still"]

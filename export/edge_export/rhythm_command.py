@@ -8,7 +8,7 @@ from typing import Any
 
 import shtab
 
-from edge_anomaly.bundle import Manifest
+from edge_anomaly.files.bundle import Manifest
 from edge_export.package import read_bundle
 from edge_export.periods import changed, rhythm
 from edge_export.recordings import period_of

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Threshold
-from edge_anomaly.manifest import RULES
+from edge_anomaly.files.bundle import Threshold
+from edge_anomaly.files.manifest import RULES
 from edge_anomaly.scoring.clock import HOURS
 from edge_export.tail import tail_level
 

@@ -6,7 +6,7 @@ autoencoder and, beside it, the projection that it must beat, as one ensemble.
 
 from pathlib import Path
 
-from edge_anomaly.bundle import Bundle
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.plants.servers import SERVER_NAMES, SERVER_PERIOD_S, SERVER_SIGNALS, ServerRoom
 from edge_export.families.ensemble import Mixed
 from edge_export.families.gevae import Config

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import (
+from edge_anomaly.files.bundle import (
     ONNX,
     ONNX_INT8,
     SCHEMA,

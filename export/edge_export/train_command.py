@@ -9,7 +9,7 @@ from typing import Any
 import shtab
 
 from edge_anomaly.errors import ConfigError
-from edge_anomaly.manifest import RULES
+from edge_anomaly.files.manifest import RULES
 from edge_export.families import FAMILIES, find
 from edge_export.report.attach import attach
 from edge_export.rules import BUDGET, MEAN_STD, TAIL, Rule

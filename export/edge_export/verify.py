@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import ONNX, ONNX_INT8, TORCHSCRIPT, Bundle
 from edge_anomaly.errors import AgentError
+from edge_anomaly.files.bundle import ONNX, ONNX_INT8, TORCHSCRIPT, Bundle
 from edge_anomaly.ports import Graph, Model
 
 __all__ = ["BATCHES", "OnnxGraph", "ParityError", "TorchGraph", "load", "load_model", "verify"]

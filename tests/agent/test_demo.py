@@ -12,12 +12,12 @@ from rich.console import Console
 from edge_anomaly import cli
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt_client import PlainClient
-from edge_anomaly.config import parse
 from edge_anomaly.demo.command import bundle_of, configuration
 from edge_anomaly.demo.gateway import AgentProcess
 from edge_anomaly.demo.screen import STARTING
 from edge_anomaly.demo.show import Show
 from edge_anomaly.errors import AgentError
+from edge_anomaly.files.config import parse
 from edge_anomaly.plants import COMPRESSORS, PERIOD_S, PLANTS, SIGNALS, Fault, Kind, Plant
 from edge_anomaly.simulate import Feed, Label
 from edge_anomaly.values import Event, ModelRef, Score, WindowSpan, iso

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from plant_accuracy import Raised, alarms, open_demo, ratios
 
-from edge_anomaly.bundle import Bundle
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.plants import PERIOD_S, SIGNALS, Compressors, Fault, Kind
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import check_golden

@@ -21,8 +21,8 @@ from payloads import (
     spec,
 )
 
-from edge_anomaly.config import parse
 from edge_anomaly.errors import ConfigError, StateError
+from edge_anomaly.files.config import parse
 from edge_anomaly.formats import FORMATS, Block, Sample, format_name
 from edge_anomaly.schema_command import schema
 from edge_anomaly.topics import routes

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from payloads import SPARKPLUG, golden
 from plants import CONFIG, SECOND, START, agent, message, of
 
-from edge_anomaly.config import parse
 from edge_anomaly.core import Core
 from edge_anomaly.errors import StateError
+from edge_anomaly.files.config import parse
 from edge_anomaly.formats.sparkplug_payload import Payload
 from edge_anomaly.intake import Intake
 from edge_anomaly.rejects import Rejects

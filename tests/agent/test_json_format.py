@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_anomaly.errors import PayloadError
+from edge_anomaly.files.inputs import JsonInput
 from edge_anomaly.formats import Sample
 from edge_anomaly.formats.json import JsonFormat
-from edge_anomaly.inputs import JsonInput
 from edge_anomaly.values import Message
 
 FLOAT32_MAX = 3.4028234663852886e38

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from edge_anomaly.adapters.label_file import FILE, LabelFile
-from edge_anomaly.labels import Labelled, Labels
+from edge_anomaly.alarms.labels import Labelled, Labels
 from edge_export.verdicts import read_verdicts
 
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plants import CONFIG, SECOND, START, WINDOW, Expecting, bundle, config, model
 
-from edge_anomaly.config import Config, Input, Model, parse
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.files.config import Config, Input, Model, parse
 from edge_anomaly.monitor import MICRO_BATCH, Judged, Monitor
 from edge_anomaly.timeline import Refused
 from edge_kernels import DUPLICATE, FUTURE, LATE

@@ -17,10 +17,10 @@ from peers import Peer, new_properties, peer
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt import MqttLink
 from edge_anomaly.adapters.mqtt_dial import Identity
-from edge_anomaly.config import Broker as Settings
-from edge_anomaly.config import Duration
 from edge_anomaly.errors import BrokerError
-from edge_anomaly.silence import Silence
+from edge_anomaly.files.config import Broker as Settings
+from edge_anomaly.files.config import Duration
+from edge_anomaly.memory.silence import Silence
 from edge_anomaly.values import Message, Publish
 
 PATIENCE_S = 20.0

@@ -10,13 +10,13 @@ import yaml
 from agents import COMPRESSORS, compressor_readings, compressors_yaml
 from stores import MemoryStore
 
-from edge_anomaly.bundle import MANIFEST, dump_manifest, parse_manifest
 from edge_anomaly.compose import compose
-from edge_anomaly.keeper import Keeper, read_swapped
+from edge_anomaly.files.bundle import MANIFEST, dump_manifest, parse_manifest
+from edge_anomaly.memory.keeper import Keeper, read_swapped
+from edge_anomaly.memory.outbox import Outbox
+from edge_anomaly.memory.turns import Turn, take
 from edge_anomaly.operator import Operator
-from edge_anomaly.outbox import Outbox
 from edge_anomaly.plants import PERIOD_S, START_S, Compressors
-from edge_anomaly.turns import Turn, take
 from edge_anomaly.values import Message, Publish
 
 BASE = "edge-agent/v1/north/gw-01"

@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_anomaly.bundle import Branch, Manifest, Signal, Stage, Threshold
 from edge_anomaly.errors import BundleError
-from edge_anomaly.manifest import Provenance
+from edge_anomaly.files.bundle import Branch, Manifest, Signal, Stage, Threshold
+from edge_anomaly.files.manifest import Provenance
 from edge_anomaly.scoring import Batch, Recipe
 from edge_anomaly.scoring.rhythm import place_of_week
 from edge_kernels import blamed_span

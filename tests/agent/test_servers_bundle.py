@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from edge_anomaly.adapters.bundles import load_model, read_bundle
-from edge_anomaly.bundle import Bundle
 from edge_anomaly.demo.command import bundle_of
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.plants.server_faults import ServerFault, ServerKind
 from edge_anomaly.plants.servers import SERVER_NAMES, SERVER_SIGNALS, SERVERS, ServerRoom
 from edge_anomaly.ports import Model

@@ -3,8 +3,8 @@ from collections.abc import Iterable, Sequence
 from plants import START, agent, config, fresh_core, message, of
 
 from edge_anomaly.core import Core
-from edge_anomaly.keeper import Keeper
-from edge_anomaly.outbox import Outbox
+from edge_anomaly.memory.keeper import Keeper
+from edge_anomaly.memory.outbox import Outbox
 from edge_anomaly.ports import Store
 from edge_anomaly.service import serve
 from edge_anomaly.values import Message, Publish

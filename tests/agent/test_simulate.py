@@ -13,9 +13,9 @@ from peers import peer
 from edge_anomaly import simulate
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.errors import BrokerError
+from edge_anomaly.files.inputs import JsonInput, Time
 from edge_anomaly.formats import Sample
 from edge_anomaly.formats.json import JsonFormat
-from edge_anomaly.inputs import JsonInput, Time
 from edge_anomaly.plants import (
     COMPRESSORS,
     PERIOD_S,

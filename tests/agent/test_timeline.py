@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plants import CONFIG, SECOND, START, bundle
 
-from edge_anomaly.config import Config, parse
 from edge_anomaly.errors import ConfigError, PayloadError, StateError
+from edge_anomaly.files.config import Config, parse
 from edge_anomaly.timeline import Refused, Timeline
 from edge_kernels import CROWDED, LATE, RESTARTED
 

@@ -1,6 +1,6 @@
 import pytest
 
-from edge_anomaly.inputs import AnyInput, JsonInput
+from edge_anomaly.files.inputs import AnyInput, JsonInput
 from edge_anomaly.topics import device_topic, read_topic, routes, subscriptions
 
 

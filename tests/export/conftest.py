@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_anomaly.bundle import Bundle
+from edge_anomaly.files.bundle import Bundle
 from edge_export.families.lstm_ae import Config
 from edge_export.package import read_bundle
 from edge_export.recordings import Recording

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from edge_anomaly.adapters.bundles import load_model, read_bundle
-from edge_anomaly.bundle import ONNX_INT8, Bundle
 from edge_anomaly.demo.command import bundle_of
+from edge_anomaly.files.bundle import ONNX_INT8, Bundle
 from edge_anomaly.plants.bearings import DEVICES, PLANT, SIGNALS, Bearings, Failure
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import (
+from edge_anomaly.errors import BundleError, RecordingError
+from edge_anomaly.files.bundle import (
     GOLDEN,
     MANIFEST,
     Bundle,
@@ -21,7 +22,6 @@ from edge_anomaly.bundle import (
     open_bundle,
     parse_manifest,
 )
-from edge_anomaly.errors import BundleError, RecordingError
 from edge_anomaly.scoring import Scorer, check_golden
 from edge_export import to_onnx
 from edge_export.add_device import add_device

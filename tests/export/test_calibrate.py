@@ -5,8 +5,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_anomaly.bundle import Bundle, Manifest, Threshold
 from edge_anomaly.errors import RecordingError
+from edge_anomaly.files.bundle import Bundle, Manifest, Threshold
 from edge_anomaly.scoring import Batch, Recipe, smoothing_weight
 from edge_export.calibrate import DEVIATION_FLOOR, Rule, calibrate, default_recipe
 from edge_export.families.lstm_ae import Config

@@ -8,7 +8,7 @@ import pytest
 from conformance import CASES, Case
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import MANIFEST, ONNX, ONNX_INT8, TORCHSCRIPT, Bundle
+from edge_anomaly.files.bundle import MANIFEST, ONNX, ONNX_INT8, TORCHSCRIPT, Bundle
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer, Scores, check_golden, tolerance
 from edge_export.package import read_bundle

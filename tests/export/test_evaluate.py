@@ -11,9 +11,9 @@ import servers_accuracy as servers
 from faulty_machines import FAULTS, HEALTHY, MINUTE, ROWS, WHOLE, broken
 from rich.console import Console
 
-from edge_anomaly.bundle import Bundle, Threshold
-from edge_anomaly.config import Alarms, Clear, Raise
 from edge_anomaly.errors import RecordingError
+from edge_anomaly.files.bundle import Bundle, Threshold
+from edge_anomaly.files.config import Alarms, Clear, Raise
 from edge_anomaly.ports import Model
 from edge_export import cli, scoreboard
 from edge_export.baselines import fit_linear

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from faulty_machines import FAULTS, HEALTHY, MINUTE, WHOLE, broken, healthy
 
-from edge_anomaly.bundle import Bundle
-from edge_anomaly.config import Alarms, Clear, Raise
 from edge_anomaly.errors import RecordingError
+from edge_anomaly.files.bundle import Bundle
+from edge_anomaly.files.config import Alarms, Clear, Raise
 from edge_anomaly.ports import Model
 from edge_export.cli import main
 from edge_export.families import find

@@ -1,7 +1,7 @@
 import numpy as np
 from plants import bundle
 
-from edge_anomaly.drift import Drift, reference_of
+from edge_anomaly.alarms.drift import Drift, reference_of
 from edge_export.recordings import Recording, Windows
 from edge_export.references import (
     FEWEST,

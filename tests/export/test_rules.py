@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge_anomaly.bundle import Threshold
+from edge_anomaly.files.bundle import Threshold
 from edge_export.rules import BUDGET, DRIFT, HOUR_OF_WEEK, TAIL, Rule, episodes
 
 HOUR = 3600 * 10**9

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from edge_anomaly.bundle import Bundle
 from edge_anomaly.errors import RecordingError
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.scoring import check_golden
 from edge_export.datasets import asd
 from edge_export.detectors import by_bundle

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from years import year
 
-from edge_anomaly.bundle import Bundle
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.scoring import Scorer
 from edge_export.families.usad import FAMILY, PRESETS, Config, settle, spans
 from edge_export.family import UselessModelError

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from edge_anomaly.adapters import bundles
-from edge_anomaly.bundle import ONNX, ONNX_INT8, TORCHSCRIPT, Bundle
+from edge_anomaly.files.bundle import ONNX, ONNX_INT8, TORCHSCRIPT, Bundle
 from edge_anomaly.plants.vibration import Damage
 from edge_anomaly.scoring import Scorer
 from edge_export.bearing_ground import PERIOD_NS, SIGNALS, recording

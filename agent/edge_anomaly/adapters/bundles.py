@@ -5,7 +5,8 @@ from pathlib import Path
 
 from edge_anomaly.adapters.onnx import OnnxGraph, open_session
 from edge_anomaly.adapters.torchscript import TorchScriptGraph
-from edge_anomaly.bundle import (
+from edge_anomaly.errors import BundleError
+from edge_anomaly.files.bundle import (
     MANIFEST,
     ONNX,
     ONNX_INT8,
@@ -14,7 +15,6 @@ from edge_anomaly.bundle import (
     open_bundle,
     parse_manifest,
 )
-from edge_anomaly.errors import BundleError
 from edge_anomaly.ports import Graph, Model
 from edge_anomaly.scoring import check_golden, tolerance
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_anomaly.labels import Labels
+from edge_anomaly.alarms.labels import Labels
 from edge_anomaly.values import Message, Publish
 
 __all__ = ["FILE", "LabelFile"]

@@ -20,9 +20,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge_anomaly.adapters.mqtt_callback import CallbackClient
 from edge_anomaly.adapters.mqtt_dial import V3, V5, Identity, new_client
 from edge_anomaly.adapters.mqtt_socket import TapClient
-from edge_anomaly.config import Broker
 from edge_anomaly.errors import BrokerError
-from edge_anomaly.silence import Silence, Step
+from edge_anomaly.files.config import Broker
+from edge_anomaly.memory.silence import Silence, Step
 from edge_anomaly.values import Message, Publish
 
 __all__ = ["MqttLink"]

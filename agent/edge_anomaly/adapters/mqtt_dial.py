@@ -10,7 +10,7 @@ from paho.mqtt.properties import Properties
 
 from edge_anomaly.adapters.mqtt_callback import CallbackClient
 from edge_anomaly.adapters.mqtt_socket import TapClient, send_at_once
-from edge_anomaly.config import Broker, Tls
+from edge_anomaly.files.config import Broker, Tls
 from edge_anomaly.values import Publish
 
 __all__ = ["V3", "V5", "Identity", "new_client"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_anomaly.adapters.timed import TimedGraph
-from edge_anomaly.keeper import Keeper
+from edge_anomaly.memory.keeper import Keeper
 from edge_anomaly.outgoing import Outgoing
 from edge_anomaly.ports import Link
 from edge_anomaly.values import Health, Message, Publish, iso

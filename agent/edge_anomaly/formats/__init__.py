@@ -6,8 +6,8 @@ only what it uses.
 
 from importlib import import_module
 
+from edge_anomaly.files.inputs import AnyInput
 from edge_anomaly.formats.sample import Block, Format, Gone, Item, Reject, Sample
-from edge_anomaly.inputs import AnyInput
 
 __all__ = [
     "FORMATS",

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from edge_anomaly.errors import PayloadError, StateError
+from edge_anomaly.files.inputs import ArrayInput, HeaderField
 from edge_anomaly.formats.clocks import whole_ns
 from edge_anomaly.formats.sample import Block, Item, Quick, Reject
-from edge_anomaly.inputs import ArrayInput, HeaderField
 from edge_anomaly.values import Message
 
 __all__ = ["ArrayFormat"]

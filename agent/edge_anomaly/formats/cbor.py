@@ -6,8 +6,8 @@ import cbor2
 import numpy as np
 
 from edge_anomaly.errors import PayloadError
+from edge_anomaly.files.inputs import CborInput
 from edge_anomaly.formats.records import RecordFormat
-from edge_anomaly.inputs import CborInput
 
 __all__ = ["CborFormat", "decode"]
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 
 from edge_anomaly.errors import PayloadError
+from edge_anomaly.files.inputs import Time
 from edge_anomaly.formats.numbers import number
-from edge_anomaly.inputs import Time
 
 __all__ = ["LATEST_NS", "UNIT_NS", "looks_like", "reader", "whole_ns"]
 

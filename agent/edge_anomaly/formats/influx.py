@@ -10,10 +10,10 @@ from typing import Any
 from line_protocol_parser import LineFormatError, parse_line
 
 from edge_anomaly.errors import PayloadError
+from edge_anomaly.files.inputs import InfluxInput
 from edge_anomaly.formats.clocks import whole_ns
 from edge_anomaly.formats.numbers import boolean, number
 from edge_anomaly.formats.sample import Item, Reject, Sample, Stateless
-from edge_anomaly.inputs import InfluxInput
 from edge_anomaly.values import Message
 
 __all__ = ["InfluxFormat"]

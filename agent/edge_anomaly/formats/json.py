@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 
 from edge_anomaly.errors import PayloadError
+from edge_anomaly.files.inputs import JsonInput
 from edge_anomaly.formats.clocks import reader
 from edge_anomaly.formats.numbers import FLOAT32_MAX
 from edge_anomaly.formats.records import RecordFormat
 from edge_anomaly.formats.sample import Quick
-from edge_anomaly.inputs import JsonInput
 
 __all__ = ["JsonFormat"]
 

@@ -3,8 +3,8 @@
 import msgspec
 
 from edge_anomaly.errors import PayloadError
+from edge_anomaly.files.inputs import MsgpackInput
 from edge_anomaly.formats.records import RecordFormat
-from edge_anomaly.inputs import MsgpackInput
 
 __all__ = ["MsgpackFormat"]
 

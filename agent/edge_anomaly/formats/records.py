@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from edge_anomaly.errors import PayloadError
+from edge_anomaly.files.inputs import PathInput, Quality
 from edge_anomaly.formats.clocks import reader
 from edge_anomaly.formats.numbers import kind, number, series, text
 from edge_anomaly.formats.sample import Block, Item, Reject, Sample, Stateless
-from edge_anomaly.inputs import PathInput, Quality
 from edge_anomaly.values import Message
 
 __all__ = ["RecordFormat"]

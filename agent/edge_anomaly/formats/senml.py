@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from edge_anomaly.errors import PayloadError
+from edge_anomaly.files.inputs import SenmlInput
 from edge_anomaly.formats.clocks import LATEST_NS, whole_ns
 from edge_anomaly.formats.numbers import boolean, kind, number, text
 from edge_anomaly.formats.sample import Item, Reject, Sample, Stateless
-from edge_anomaly.inputs import SenmlInput
 from edge_anomaly.values import Message
 
 __all__ = ["SenmlFormat"]

@@ -21,11 +21,11 @@ import msgspec
 import numpy as np
 
 from edge_anomaly.errors import PayloadError, StateError
+from edge_anomaly.files.inputs import SparkplugInput
 from edge_anomaly.formats.clocks import whole_ns
 from edge_anomaly.formats.numbers import number
 from edge_anomaly.formats.sample import Block, Gone, Item, Quick, Reject, Sample
 from edge_anomaly.formats.sparkplug_payload import DecodeError, Payload
-from edge_anomaly.inputs import SparkplugInput
 from edge_anomaly.values import Message, Publish
 
 __all__ = ["SparkplugFormat"]

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 
 from edge_anomaly.errors import PayloadError
+from edge_anomaly.files.inputs import TextInput
 from edge_anomaly.formats.numbers import number
 from edge_anomaly.formats.sample import Item, Reject, Sample, Stateless
-from edge_anomaly.inputs import TextInput
 from edge_anomaly.values import Message
 
 __all__ = ["TextFormat"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_anomaly.errors import BundleError
-from edge_anomaly.manifest import Branch, Manifest
+from edge_anomaly.files.manifest import Branch, Manifest
 from edge_anomaly.ports import Graph
 from edge_anomaly.scoring.batch import Batch, Floats, Rows
 from edge_anomaly.scoring.clock import clock

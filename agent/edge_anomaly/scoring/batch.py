@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import CALIBRATION
 from edge_anomaly.errors import BundleError
-from edge_anomaly.manifest import Branch, Manifest, Stage
+from edge_anomaly.files.bundle import CALIBRATION
+from edge_anomaly.files.manifest import Branch, Manifest, Stage
 from edge_anomaly.scoring.memory import Memory
 
 __all__ = ["Batch", "Floats", "Part", "Rows", "Span", "Step", "constant_key"]

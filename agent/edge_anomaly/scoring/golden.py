@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from edge_anomaly.bundle import GOLDEN, Bundle
 from edge_anomaly.errors import BundleError
-from edge_anomaly.manifest import ONNX_INT8
+from edge_anomaly.files.bundle import GOLDEN, Bundle
+from edge_anomaly.files.manifest import ONNX_INT8
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring.batch import Floats
 from edge_anomaly.scoring.scorer import Scorer

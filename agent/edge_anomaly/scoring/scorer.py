@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_anomaly.errors import BundleError, StateError
-from edge_anomaly.manifest import Manifest
+from edge_anomaly.files.manifest import Manifest
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring.answering import Answering
 from edge_anomaly.scoring.batch import Batch, Floats, Rows, Span

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import CALIBRATION
 from edge_anomaly.errors import BundleError
-from edge_anomaly.manifest import Manifest
+from edge_anomaly.files.bundle import CALIBRATION
+from edge_anomaly.files.manifest import Manifest
 from edge_anomaly.scoring.batch import Floats, Rows
 from edge_anomaly.scoring.clock import HOURS, hour_of_week
 from edge_anomaly.scoring.memory import Memory

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Stage
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.files.bundle import Stage
 from edge_anomaly.scoring import constant_key
 from edge_export.family import Family, Grown, Material, Trained
 from edge_export.recordings import Recording, Windows

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edge_anomaly.bundle import ONNX, TORCHSCRIPT, Branch, Stage
+from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch, Stage
 from edge_export.calibrate import default_recipe
 from edge_export.exporting import to_onnx, to_torchscript
 from edge_export.families.gevae import Config, Gevae, Scaler, divergence

@@ -18,8 +18,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_anomaly.bundle import ONNX, Branch, Stage
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.files.bundle import ONNX, Branch, Stage
 from edge_anomaly.scoring import constant_key
 from edge_export.calibrate import default_recipe
 from edge_export.family import Family, Grown, Material, Trained

@@ -2,7 +2,7 @@
 
 import torch
 
-from edge_anomaly.bundle import ONNX, TORCHSCRIPT, Branch
+from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch
 from edge_export import to_onnx, weights
 from edge_export.calibrate import default_recipe
 from edge_export.families.lstm_ae import Config, LstmAe, Scaler, course_of, train

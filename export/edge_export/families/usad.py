@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edge_anomaly.bundle import ONNX, TORCHSCRIPT, Branch, Stage
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch, Stage
 from edge_export.exporting import to_onnx, to_torchscript
 from edge_export.families.usad_network import Lesson, Network, Sizes, train_network
 from edge_export.family import Family, Grown, Material, Trained, UselessModelError

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge_anomaly.bundle import ONNX, ONNX_INT8, TORCHSCRIPT, Branch, Stage
+from edge_anomaly.files.bundle import ONNX, ONNX_INT8, TORCHSCRIPT, Branch, Stage
 from edge_export.exporting import to_onnx, to_torchscript
 from edge_export.families.projection import Projection, project
 from edge_export.families.vae import Config, Losses, Shown, Vae, train

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Bundle
 from edge_anomaly.errors import BundleError, RecordingError
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.ports import Graph, Model
 from edge_export.answers import in_turns
 from edge_export.evaluate import Judged, judge, judge_unlabelled

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Manifest
+from edge_anomaly.files.bundle import Manifest
 from edge_export.evaluation import Evaluation
 from edge_export.metrics import Spans, spans
 from edge_export.recordings import Recording

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from plants import DEVICES, SECOND, SIGNALS, bundle
 
-from edge_anomaly.bundle import Branch, Manifest, Stage, Threshold
 from edge_anomaly.errors import BundleError, StateError
+from edge_anomaly.files.bundle import Branch, Manifest, Stage, Threshold
 from edge_anomaly.ports import Graph, Model
 from edge_anomaly.scoring import Scorer, clock, hour_of_week
 

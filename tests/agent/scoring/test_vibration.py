@@ -8,11 +8,11 @@ import pytest
 from numpy.typing import NDArray
 from plants import bundle
 
+from edge_anomaly.alarms.findings import by_sound
+from edge_anomaly.alarms.sentences import signals_off
 from edge_anomaly.errors import BundleError
-from edge_anomaly.findings import by_sound
-from edge_anomaly.manifest import Branch, Manifest, Stage
+from edge_anomaly.files.manifest import Branch, Manifest, Stage
 from edge_anomaly.scoring import Batch, Recipe, before, loudness
-from edge_anomaly.sentences import signals_off
 from edge_anomaly.values import Contributor
 
 WINDOW = 64

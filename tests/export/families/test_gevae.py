@@ -8,8 +8,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Branch
 from edge_anomaly.errors import ConfigError
+from edge_anomaly.files.bundle import Branch
 from edge_export.families import find
 from edge_export.families.gevae import Config, Gat, Gevae
 from edge_export.families.gevae_bundle import PRESETS, grow, joined, new_model, vitality

@@ -10,8 +10,8 @@ import pytest
 from faulty_machines import WHOLE, broken, healthy
 from numpy.typing import NDArray
 
-from edge_anomaly.bundle import Bundle
 from edge_anomaly.errors import BundleError
+from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.ports import Model
 from edge_export.cli import main
 from edge_export.evaluation import Setting

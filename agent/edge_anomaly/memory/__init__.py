@@ -1,0 +1,1 @@
+"""What must be on disk before it is acknowledged or told."""
