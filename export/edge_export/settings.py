@@ -62,7 +62,8 @@ def _changed(family: Family, config: Any, values: Mapping[str, Any], where: str)
             raise ConfigError(f"{where}: {family.name} has no setting {key!r}; there are {known}")
     try:
         whole = {name: getattr(config, name) for name in names} | dict(values)
-        return msgspec.convert(whole, type(config))
+        # Not strictly: to YAML 1.1, 1e-4 without a point is a text.
+        return msgspec.convert(whole, type(config), strict=False)
     except (msgspec.ValidationError, ValueError) as exc:
         raise ConfigError(f"{where}: {exc}") from exc
 

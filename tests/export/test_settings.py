@@ -26,6 +26,10 @@ def test_a_setting_of_an_ensemble_names_its_member_or_goes_to_all_that_have_it()
     assert not config.members["pca"].with_raw  # beside another, whitened alone
 
 
+def test_small_numbers_may_be_written_as_people_write_them() -> None:
+    assert settings(find("gevae"), "default", words=["beta=1e-4"]).beta == 1e-4
+
+
 @pytest.mark.parametrize(
     ("family", "preset", "words", "complaint"),
     [
