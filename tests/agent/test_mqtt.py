@@ -14,9 +14,11 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from peers import Peer, new_properties, peer
 
+from edge_anomaly.adapters import mqtt
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt import MqttLink
 from edge_anomaly.adapters.mqtt_dial import Identity
+from edge_anomaly.adapters.mqtt_socket import READ_BYTES
 from edge_anomaly.errors import BrokerError
 from edge_anomaly.files.config import Broker as Settings
 from edge_anomaly.files.config import Duration
@@ -181,6 +183,30 @@ def test_takes_a_payload_of_ten_megabytes_and_the_message_behind_it(broker: Brok
         connect(link)
         send(sender, huge)
         assert gather(link, 2) == huge
+
+
+def test_takes_no_more_bytes_at_once_than_it_has_room_for(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "BATCH_BYTES", 1 << 20)
+    blocks = [Message("plant/block", bytes([n]) * 200_000) for n in range(40)]
+    got: list[Message] = []
+    with linked(broker.url) as link, peer(broker.url, "sender") as sender:
+        connect(link)
+        send(sender, blocks)
+
+        def all_are_there() -> bool:
+            time.sleep(ROUND_S)  # so that more waits than may be taken
+            taken = link.poll(ROUND_S)
+            link.acknowledge()
+            got.extend(Message(*message[:2]) for message in taken)
+            assert (
+                sum(len(message.payload) for message in taken) <= (1 << 20) + READ_BYTES + 200_000
+            )
+            return len(got) == len(blocks)
+
+        eventually(all_are_there, within=PATIENCE_S)
+    assert got == blocks
 
 
 def test_reads_the_payload_behind_properties_of_any_length(broker: Broker) -> None:

@@ -30,6 +30,7 @@ __all__ = ["MqttLink"]
 log = logging.getLogger(__name__)
 
 BATCH = 2000  # messages after which no more are read before these are worked on
+BATCH_BYTES = 16 << 20  # likewise: of their payloads
 SLOW_S = 0.005  # until the next attempt to write to a broker that takes no more
 UNDER_WAY = 20  # of ours that the broker has not confirmed; mosquitto allows no more
 SLOW_BYTES = 1 << 18  # that wait for the broker; then nothing of QoS 0 joins them
@@ -116,7 +117,9 @@ class MqttLink:
         return self._client.unsent > SLOW_BYTES
 
     def poll(self, timeout_s: float) -> list[Message]:
-        """Messages that have arrived, at most `BATCH`; waits for the first up to `timeout_s`.
+        """Messages that have arrived; waits for the first up to `timeout_s`.
+
+        At most `BATCH` and what one read adds; the rest waits at the broker.
 
         Raises:
             BrokerError: The broker refuses a subscription, or another client has our id.
@@ -126,11 +129,13 @@ class MqttLink:
         inbox = self._client.inbox
         # What the connection did not take waits for it to be writable; paho looks at its own.
         self._client.loop(min(timeout_s, SLOW_S) if self._client.unsent else timeout_s)
-        while inbox and len(inbox) < BATCH:
+        before, size = 0, 0
+        while before < len(inbox) < BATCH:
+            size += sum(len(message.payload) for message in inbox[before:])
+            if size >= BATCH_BYTES:
+                break
             before = len(inbox)
             self._client.loop_read()
-            if len(inbox) == before:
-                break
         self._client.flush()
         if self._refused:
             raise BrokerError(self._refused)
