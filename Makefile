@@ -11,8 +11,11 @@ PLANT ?= compressors
 demo: $(VENV)/.demo  ## the agent on a simulated plant, in this terminal
 	$(BIN)/edge-agent demo $(DEMO)
 
+# Two runs beside each other, for two cores: what waits for brokers, and what computes.
 test: $(VENV)/.dev lint  ## everything: architecture, style, types, tests, each benchmark once
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/kernels tests/export bench & computing=$$!; \
+	$(BIN)/python -m pytest -p no:cacheprovider tests/agent tests/test_architecture.py; agent=$$?; \
+	wait $$computing && exit $$agent
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
