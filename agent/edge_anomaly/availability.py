@@ -72,6 +72,25 @@ class Availability:
             if presence.state == ONLINE:
                 self._now[name] = Presence(ONLINE, now_ns)
 
+    def shift(self, by_ns: int) -> None:
+        """The gateway's clock was set: silence goes on as if it had always been so."""
+        for name, (state, seen_ns) in self._now.items():
+            if seen_ns is not None:
+                self._now[name] = Presence(state, seen_ns + by_ns)
+
+    def unseen(self, now_ns: int, after_ns: int) -> list[str]:
+        """Devices that were heard once, but not for `after_ns`."""
+        return [
+            name
+            for name, presence in self._now.items()
+            if presence.seen_ns is not None and now_ns - presence.seen_ns >= after_ns
+        ]
+
+    def forget(self, name: str) -> None:
+        """Never have heard of a device."""
+        self._now[name] = Presence(UNKNOWN, None)
+        self._newest.pop(name, None)
+
     def snapshot(self) -> dict[str, Any]:
         """What `restore` takes."""
         return {

@@ -92,7 +92,7 @@ class Core:
                         ("models", index, "devices"),
                     )
                 self._watch[device] = monitor
-        self._intake = Intake(config.inputs, self._watch, self._rejects)
+        self._intake = Intake(config.inputs, self._watch, self._rejects, config.max_devices)
         self._devices = {
             device: Watched(
                 self.annunciator, monitor.bundle, device, monitor.row(device) or 0, config.alarms
@@ -101,9 +101,12 @@ class Core:
         }
         self._home = None if config.home_assistant is None else config.home_assistant.prefix
         self._availability = Availability(self._watch, config.offline_after)
+        self._forget_after = config.forget_after
+        self.forgotten = 0  # devices, so far
         self._looked_ns = 0  # for silent devices
         self.newest_ns: int | None = None  # end of the newest window
         self.watcher: Callable[[Judged], None] | None = None  # of every window, for the page
+        self.forgetter: Callable[[str], None] | None = None  # of every device that is forgotten
         self._told: set[str] = set()  # devices whose state has been published
 
     @property
@@ -188,6 +191,7 @@ class Core:
                 out += self._command(verb, message, arrived_ns)
         for monitor in self._monitors:
             out += self._publish(monitor.advance(arrived_ns), arrived_ns)
+        self._intake.settle()
         return out + self._states()
 
     def tick(self, now_ns: int) -> list[Publish]:
@@ -216,7 +220,7 @@ class Core:
 
     def become(self, other: "Core") -> None:
         """Be `other` from now on; whoever holds this core then holds that one."""
-        other.watcher = self.watcher
+        other.watcher, other.forgetter = self.watcher, self.forgetter
         other.annunciator.labels = self.annunciator.labels  # of which a file is kept
         vars(self).update(vars(other))
 
@@ -231,6 +235,7 @@ class Core:
             "audit": self.audit.snapshot(),
             "availability": self._availability.snapshot(),
             "looked_ns": self._looked_ns,
+            "forgotten": self.forgotten,
             "devices": {name: device.snapshot() for name, device in self._devices.items()},
         }
 
@@ -253,6 +258,7 @@ class Core:
             self.audit.restore(state["audit"])
             self._availability.restore(state["availability"])
             self._looked_ns = int(state["looked_ns"])
+            self.forgotten = int(state.get("forgotten", 0))  # older ones did not count
             lost += [self._restore_device(*kept) for kept in state["devices"].items()]
         except (KeyError, TypeError, AttributeError) as exc:
             raise StateError(f"no snapshot: {exc!r}") from exc
@@ -301,13 +307,34 @@ class Core:
         if 0 <= now_ns - self._looked_ns < LOOK_NS:
             return []
         self._looked_ns = now_ns
-        return [
+        changed = [
             self._outgoing.available(device, presence)
             for monitor in self._monitors
             for device, presence in self._availability.update(
                 {d: t for d, t in monitor.timeline.newest_ns.items() if d in self._watch}, now_ns
             )
         ]
+        return changed + self._forget(now_ns)
+
+    def _forget(self, now_ns: int) -> list[Publish]:
+        """Evict the devices that have not been heard for too long; their last words."""
+        out: list[Publish] = []
+        if self._forget_after is None:
+            return out
+        for device in self._availability.unseen(now_ns, self._forget_after):
+            monitor = self._watch[device]
+            monitor.forget(monitor.row(device) or 0)
+            ended = self.annunciator.forget(device, now_ns)
+            self._devices[device].begin_anew()
+            self._availability.forget(device)
+            self._intake.forget(device)
+            self._told.discard(device)
+            self.forgotten += 1
+            if self.forgetter is not None:
+                self.forgetter(device)
+            out += [self._outgoing.event(event) for event in ended]
+            out += self._outgoing.emptied(device)
+        return out
 
     def judged(
         self, windows: Iterable[Judged | Refused], now_ns: int
@@ -384,6 +411,7 @@ class Core:
         """The gateway's clock was set forward (or back): nobody has been silent so long."""
         for monitor in self._monitors:
             monitor.timeline.shift(by_ns)
+        self._availability.shift(by_ns)
 
     def _states(self) -> list[Publish]:
         """Of the devices that stand otherwise than was last said, or of which nothing was."""

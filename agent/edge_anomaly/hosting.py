@@ -50,7 +50,7 @@ def host_page(
     traces = Traces(
         [(monitor.bundle, [d for d in monitor.devices if d in watched]) for monitor in monitors]
     )
-    core.watcher = traces.add
+    core.watcher, core.forgetter = traces.add, traces.forget
     wall = Wall(
         config.base, [(device, config.alarms.group_of(device)) for device in sorted(core.devices)]
     )

@@ -62,7 +62,11 @@ class Intake:
     """All inputs of the config, and the models that their readings are for."""
 
     def __init__(
-        self, inputs: Sequence[AnyInput], watch: Mapping[str, Monitor], rejects: Rejects
+        self,
+        inputs: Sequence[AnyInput],
+        watch: Mapping[str, Monitor],
+        rejects: Rejects,
+        most: int | None = None,
     ) -> None:
         """Make a reader for every input.
 
@@ -70,6 +74,7 @@ class Intake:
             inputs: Of the config.
             watch: The model of each device.
             rejects: Counts what cannot be used.
+            most: Devices that may be live at once; None: all of them.
 
         Raises:
             ConfigError: A format needs a library that is not installed.
@@ -78,6 +83,10 @@ class Intake:
         self._watch = watch
         self._rejects = rejects
         self._feeds: dict[str, _Feed] = {}
+        self._most = len(watch) if most is None else most
+        self._bounded = self._most < len(watch)
+        self._seated: set[str] = set()  # known to be in a grid, so that nobody asks again
+        self._live: set[str] | None = None  # in a grid, or let in since `settle`; when asked for
 
     @property
     def subscriptions(self) -> list[tuple[str, int]]:
@@ -100,6 +109,16 @@ class Intake:
                 monitor.add(row, column, arrived_ns if t_ns is None else t_ns, value)
                 return ()
         return self._fully(message, arrived_ns)
+
+    def settle(self) -> None:
+        """All that was read has been placed: who is live shows in the grids."""
+        self._live = None
+
+    def forget(self, device: str) -> None:
+        """A device is live no longer."""
+        self._seated.discard(device)
+        self._live = None
+        self._feeds.clear()
 
     def refuse(self, refused: Refused) -> None:
         """Count readings that a time grid did not take."""
@@ -215,7 +234,8 @@ class Intake:
         if len(self._feeds) >= KNOWN_TOPICS:
             self._feeds.clear()
         feed = _Feed(route.format, device, signal, place, route.format.quick)
-        self._feeds[topic] = feed
+        if place is None or not self._bounded or device in self._seated:
+            self._feeds[topic] = feed
         return feed
 
     def _place(self, device: str, signal: str, reject: _RejectOf) -> _Place | None:
@@ -229,7 +249,30 @@ class Intake:
             name = monitor.bundle.manifest.name
             reject("unknown_signal", f"{name} has no signal {signal!r}", device)
             return None
+        if self._bounded and device not in self._seated and not self._admit(device, monitor, row):
+            reject("crowded", f"`max_devices` allows {self._most} live devices at once", device)
+            return None
         return monitor, row, column
+
+    def _admit(self, device: str, monitor: Monitor, row: int) -> bool:
+        """Whether a device is live or may become so. Depends on the grids and this batch alone.
+
+        Let in is not yet live: the grid may refuse the reading, and then the place is free.
+        """
+        if monitor.timeline.heard(row):
+            self._seated.add(device)
+            return True
+        if self._live is None:
+            self._live = {
+                name
+                for one in {id(one): one for one in self._watch.values()}.values()
+                for name in one.timeline.newest_ns
+                if self._watch.get(name) is one
+            }
+        if device not in self._live and len(self._live) >= self._most:
+            return False
+        self._live.add(device)
+        return True
 
 
 def _name(spec: AnyInput) -> str:

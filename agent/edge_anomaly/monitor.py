@@ -116,6 +116,14 @@ class Monitor:
         """Count no silence before `now_ns`: the agent, not the devices, was away."""
         self.timeline.resume(now_ns)
 
+    def forget(self, row: int) -> None:
+        """Know of a device what was known before its first reading."""
+        self.timeline.forget(row)
+        self._scorer.forget_wholly(row)
+        self._broken[row] = False
+        if self.shadow is not None:
+            self.shadow.forget(row)
+
     def _judged(self, steps: Iterable[int | Refused]) -> Iterator[Judged | Refused]:
         for step in steps:
             if isinstance(step, Refused):

@@ -85,6 +85,10 @@ class Shadow:
             )
         del self._opinions[:-OPINIONS]
 
+    def forget(self, row: int) -> None:
+        """Know nothing more of a device."""
+        self._scorer.forget_wholly(row)
+
     def told(self) -> list[Opinion]:
         """Opinions since the last call."""
         opinions, self._opinions = self._opinions, []

@@ -19,6 +19,7 @@ from edge_kernels import (
     Readings,
     end_hold,
     expire,
+    forget_device,
     grid_state,
     ingest,
     new_due,
@@ -89,8 +90,9 @@ class Timeline:
                 f"{watch.bundle} waiting; at most {OPEN_CELLS} fit",
                 ("inputs", max(range(len(inputs)), key=lambda i: inputs[i].lateness), "lateness"),
             )
+        self._fill = fill.astype(np.float32)
         self._grid = new_grid(
-            fill.astype(np.float32),
+            self._fill,
             window=max(branch.window for branch in manifest.branches),
             period=period,
             hop=manifest.branches[0].hop,
@@ -149,6 +151,16 @@ class Timeline:
         """Time of the newest reading of each device that had one."""
         seen = np.flatnonzero(self._grid.newest != EMPTY)
         return {self._devices[row]: int(self._grid.newest[row]) for row in seen}
+
+    def heard(self, row: int) -> bool:
+        """Whether a reading of the device is in the grid."""
+        return bool(self._grid.newest[row] != EMPTY)
+
+    def forget(self, row: int) -> None:
+        """Know of the device what was known before its first reading."""
+        forget_device(self._grid, row, self._fill[row])
+        self._silent[row] = self._suspected[row] = False
+        self._refused_ns[row] = EMPTY
 
     def overdue(self, now_ns: int, after_ns: int) -> Iterator[tuple[str, int]]:
         """Devices of which nothing has come for `after_ns`, each told once a silence.

@@ -64,6 +64,12 @@ class Traces:
         ring.window_ms = window.start_ns // 1_000_000, window.end_ns // 1_000_000
         ring.count += 1
 
+    def forget(self, name: str) -> None:
+        """Drop what a device has sent."""
+        ring = self._rings.get(name)
+        if ring is not None:
+            self._rings[name] = _Ring(ring.t_ms.size, len(self._signals[name]))
+
     def device(self, name: str) -> dict[str, Any] | None:
         """The signals of a device over time, oldest first; None where there are none."""
         ring = self._rings.get(name)

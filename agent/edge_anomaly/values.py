@@ -231,6 +231,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     store: str  # ok, or why nothing is kept at present
     alarms: dict[str, int]  # by state
     devices: dict[str, int]  # by availability
+    forgotten: int  # devices that were not heard for `forget_after`, so far
     rates: Rates
 
 

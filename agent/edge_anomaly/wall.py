@@ -99,7 +99,10 @@ class Wall:
         leaf = item.topic.removeprefix(self._head)
         if leaf.startswith("device/"):
             _, name, kind = leaf.split("/", 2)
-            self._take_device(unquote(name), kind, msgspec.json.decode(item.payload))
+            if item.payload:
+                self._take_device(unquote(name), kind, msgspec.json.decode(item.payload))
+            else:
+                self._forget(unquote(name))
         elif leaf == "event":
             self._take_event(msgspec.json.decode(item.payload))
         elif leaf.startswith("reply/"):
@@ -182,6 +185,18 @@ class Wall:
             self._keep_open(body)
         elif kind == "availability":
             device.availability = new["availability"] = body["state"]
+
+    def _forget(self, name: str) -> None:
+        """What was retained of a device is emptied: it is as if it had never been heard."""
+        device = self._devices[name] = _Device()
+        self._alarms = {i: one for i, one in self._alarms.items() if one["device"] != name}
+        self._new[name] = {
+            "state": device.state,
+            "availability": device.availability,
+            "window": None,
+            "ratios": [],
+        }
+        self._new_parts.add("alarms")
 
     def _take_event(self, event: Json) -> None:
         open_ = event["type"] != "end" and event["state"] != "CLEARED_ACK"

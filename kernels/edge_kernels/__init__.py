@@ -36,6 +36,7 @@ from edge_kernels.placing import (
     RESTARTED,
     end_hold,
     expire,
+    forget_device,
     ingest,
     samples,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "end_hold",
     "expire",
     "forest_scores",
+    "forget_device",
     "grid_state",
     "ingest",
     "largest_group",

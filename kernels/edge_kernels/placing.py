@@ -15,6 +15,7 @@ __all__ = [
     "RESTARTED",
     "end_hold",
     "expire",
+    "forget_device",
     "ingest",
     "samples",
 ]
@@ -119,6 +120,27 @@ def samples(
 def end_hold(grid: Grid, device: int, signals: NDArray[np.int64]) -> None:
     """Hold no more what `device` has sent so far of `signals`: it has said that it is gone."""
     grid.ended[device, signals] = grid.newest[device]
+
+
+def forget_device(grid: Grid, device: int, fill: NDArray[np.float32]) -> None:
+    """Make the row of `device` what it was in a new grid.
+
+    Args:
+        grid: Changed in place.
+        device: Its row.
+        fill: What stands before the first reading of each signal, shape (C,).
+    """
+    if not 0 <= device < grid.newest.size or fill.shape != grid.held.shape[1:]:
+        raise ValueError("a device outside the grid, or fill is not (C,)")
+    _begin_anew(grid, device, 0, 0)
+    grid.value[device] = 0
+    grid.doubt[device] = False
+    grid.held[device] = fill
+    grid.held_doubt[device] = False
+    grid.ring[device] = fill
+    for times in (grid.newest, grid.arrived, grid.opened, grid.behind):
+        times[device] = EMPTY
+    grid.behind_arrived[device] = 0
 
 
 def expire(grid: Grid, due: Due, *, now: int) -> tuple[bool, int]:

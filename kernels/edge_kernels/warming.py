@@ -16,7 +16,7 @@ from edge_kernels.forest import Forest, forest_scores
 from edge_kernels.grid import Readings, new_due, new_grid
 from edge_kernels.lines import strongest_lines
 from edge_kernels.medians import new_medians, rolling_median
-from edge_kernels.placing import expire, ingest
+from edge_kernels.placing import expire, forget_device, ingest
 from edge_kernels.profile import against_profile
 from edge_kernels.reductions import largest_group, mahalanobis, mean_of_largest, mean_square
 from edge_kernels.stages import smooth, standardise, whiten
@@ -69,6 +69,7 @@ def _grid() -> None:
     readings = Readings(one - 1, one - 1, one, np.ones(1, np.float32))
     ingest(grid, readings, np.zeros(1, np.uint8), due, start=0, arrived=1, max_future=1)
     expire(grid, due, now=2)
+    forget_device(grid, 0, np.zeros(1, np.float32))
 
 
 def _stages() -> None:

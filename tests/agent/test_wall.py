@@ -141,3 +141,20 @@ def test_traces_hold_what_was_measured_and_expected() -> None:
 def test_traces_of_many_devices_share_the_memory() -> None:
     few, many = (Traces([(bundle(), [f"c-{n}" for n in range(count)])]) for count in (2, 20_000))
     assert few.nbytes < many.nbytes < 30_000_000
+
+
+def test_a_device_that_is_forgotten_leaves_the_page() -> None:
+    wall, traces = Wall(BASE), Traces([(bundle(), ["c-1"])])
+    wall.take(scored("c-1", 1))
+    wall.take(said("device/c-1/state", state="CLEARED_UNACK", device="c-1", event_id="a"))
+    wall.take(said("device/c-1/availability", state="offline"))
+    traces.add(window(START, (1.0, 1.0)))
+    for leaf in ("state", "availability"):
+        wall.take(Publish(f"{BASE}/device/c-1/{leaf}", b"", retain=True))
+    traces.forget("c-1")
+    news = wall.delta()
+    assert news is not None
+    [(_, device)] = news["devices"].items()
+    assert (device["availability"], device["window"], device["ratios"]) == ("unknown", None, [])
+    assert wall.everything()["alarms"] == news["alarms"] == []
+    assert traces.device("c-1") is None

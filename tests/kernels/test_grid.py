@@ -19,6 +19,7 @@ from edge_kernels import (
     Readings,
     end_hold,
     expire,
+    forget_device,
     grid_state,
     ingest,
     new_due,
@@ -668,3 +669,23 @@ def test_columns_and_rooms_of_another_size_are_refused() -> None:
         ingest(grid, block, np.zeros(1, np.uint8), other, start=0, arrived=0, max_future=0)
     with pytest.raises(ValueError, match="another grid"):
         expire(grid, other, now=0)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_device_that_is_forgotten_is_as_in_a_new_grid_and_no_other_is(how: str) -> None:
+    shape = Shape(devices=2, how=(how,), lateness=20)
+    readings = [(d, 0, t, float(t)) for t in range(3, 90, 4) for d in (0, 1)]
+    run, alone = Run(shape).take(readings), Run(shape).take([r for r in readings if r[0] == 1])
+    forget_device(run.grid, 0, np.array(shape.fill[0], np.float32))
+    lists = {"head", "kept_t", "kept_value", "kept_next", "free"}  # where readings lie is free
+    found, wanted = grid_state(run.grid), grid_state(alone.grid)
+    for name in wanted.keys() - lists:
+        np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
+    kept = run.grid.length.sum() if how != "last" else 0
+    assert run.grid.free[1] == run.grid.kept_t.size - kept
+
+
+def test_only_a_device_of_the_grid_can_be_forgotten() -> None:
+    for device, size in ((1, 1), (-1, 1), (0, 2)):
+        with pytest.raises(ValueError, match="outside the grid"):
+            forget_device(Shape().grid(), device, np.zeros(size, np.float32))

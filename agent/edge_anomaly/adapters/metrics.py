@@ -45,6 +45,11 @@ class _OfWall:
         for state, count in health.get("devices", {}).items():
             devices.add_metric([state], count)
         yield devices
+        yield CounterMetricFamily(
+            "edge_devices_forgotten",
+            "Devices not heard for `forget_after`",
+            value=health.get("forgotten", 0),
+        )
         rates = health.get("rates", {})
         yield CounterMetricFamily("edge_alarms_raised", "New alarms", value=rates.get("total", 0))
         yield _gauge(

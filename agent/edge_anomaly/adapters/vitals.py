@@ -78,6 +78,7 @@ class Vitals:
             store=self._keeper.failing or "ok",
             alarms=core.annunciator.counts(),
             devices=core.availabilities,
+            forgotten=core.forgotten,
             rates=core.annunciator.rates(now_ns if newest is None else newest),
         )
 

@@ -221,6 +221,14 @@ class Alarm:
         """Judge again, from nothing."""
         self.out = False
 
+    def forget(self, now_ns: int) -> list[Event]:
+        """Be as before the first finding; an open event ends. What operators have set stays."""
+        events = self._change(Change.WITHDRAWN, now_ns, now_ns, end_ns=now_ns)
+        self.life, self.event, self.suppressed = Life.NORMAL, None, None
+        self.transitions.clear()
+        self.decision.reset()
+        return events
+
     def snapshot(self) -> dict[str, Any]:
         """What `restore` takes."""
         return {
@@ -346,6 +354,7 @@ class Alarm:
             raise RuntimeError(f"{self.device}: {change} without an event")
         event.seq += 1
         ended = not self.life.open
+        forgotten = change is Change.WITHDRAWN and not self.out
         return Event(
             type=kind,
             event_id=event.id,
@@ -378,7 +387,9 @@ class Alarm:
             quality=event.quality,
             replayed=False,
             model=self.detector.model,
-            message=sentence(self.device, event, ended=ended, change=str(change)),
+            message=sentence(
+                self.device, event, ended=ended, change="forgotten" if forgotten else str(change)
+            ),
         )
 
 

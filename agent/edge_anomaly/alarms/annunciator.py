@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from edge_anomaly.alarms.alarm import Alarm, Detector, Finding, event_id, rounded
+from edge_anomaly.alarms.alarm import Alarm, Detector, Finding, Opened, event_id, rounded
 from edge_anomaly.alarms.calendars import Span, Suppression, calendars_of, nanoseconds
 from edge_anomaly.alarms.labels import Labelled, Labels
 from edge_anomaly.alarms.rates import AlarmRates, Raised, Turn
@@ -93,7 +93,7 @@ class Annunciator:
             turn = self._rates.advance(finding.end_ns) if self._rates.flooded else None
             return [] if turn is None else [self._flood(turn, finding.end_ns, now_ns)]
         self._changed.add(alarm.device)
-        self._remember(alarm, events)
+        self._remember(alarm.device, alarm.event, events)
         if alarm.covered:
             return events
         told = list(events)
@@ -113,6 +113,17 @@ class Annunciator:
             if until is not None and now_ns >= until:
                 events += alarm.unshelve(now_ns)
                 self._changed.add(alarm.device)
+        return events
+
+    def forget(self, device: str, now_ns: int) -> list[Event]:
+        """Be as before the device's first finding; the last words of its open events."""
+        events = []
+        for alarm in self._of_device[device]:
+            event = alarm.event
+            told = alarm.forget(now_ns)
+            self._remember(device, event, told)
+            events += told
+        self._changed.discard(device)
         return events
 
     def fulfils(self, request: Request) -> bool:
@@ -196,11 +207,10 @@ class Annunciator:
         except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as exc:
             raise StateError(f"alarms: {exc}") from exc
 
-    def _remember(self, alarm: Alarm, events: Iterable[Event]) -> None:
-        event = alarm.event
+    def _remember(self, device: str, event: Opened | None, events: Iterable[Event]) -> None:
         if event is None or event.end_ns is None or all(one.type != "end" for one in events):
             return
-        self._past[event.id] = (alarm.device, event.start_ns, event.end_ns)
+        self._past[event.id] = (device, event.start_ns, event.end_ns)
         if len(self._past) > PAST:
             del self._past[next(iter(self._past))]
 

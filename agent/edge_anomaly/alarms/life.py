@@ -2,9 +2,10 @@
 
 `TABLE` is all of it. What is not in the table changes nothing. `latched` is what `cleared`
 becomes where alarms latch; an event says CLEARED_UNACK of a latched alarm, as OPC UA Part 9
-does. `again` is the re-alarm time, `withdrawn` is the device taken out of service. Over every
-state one of three may lie, the first of them is what is told: OUT_OF_SERVICE, SHELVED,
-SUPPRESSED; the life below goes on, so that nothing is lost when the cover is lifted.
+does. `again` is the re-alarm time, `withdrawn` is the device taken out of service or
+forgotten. Over every state one of three may lie, the first of them is what is told:
+OUT_OF_SERVICE, SHELVED, SUPPRESSED; the life below goes on, so that nothing is lost when the
+cover is lifted.
 """
 
 from enum import StrEnum

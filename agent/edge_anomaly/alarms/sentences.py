@@ -21,6 +21,10 @@ _ENDINGS = {
     "unsuppressed": "; no longer suppressed",
     "latched": "; back to normal, waits to be acknowledged",
 }
+_FAREWELLS = {
+    "withdrawn": "taken out of service",
+    "forgotten": "not heard for so long that it is forgotten",
+}
 
 
 class Told(Protocol):
@@ -38,8 +42,8 @@ def sentence(device: str, event: Told, *, ended: bool, change: str = "") -> str:
         lasted = lasting((event.end_ns or event.start_ns) - event.start_ns)
         blamed = " and ".join(part.signal for part in event.contributors[:2])
         cause = f"; it was {blamed or event.text}" if blamed or event.text else ""
-        if change == "withdrawn":
-            return f"{device}: taken out of service{cause}"
+        if change in _FAREWELLS:
+            return f"{device}: {_FAREWELLS[change]}{cause}"
         seen = "; acknowledged" if change == "ack" else ""
         return f"{device}: back to normal after {lasted}{cause}{seen}"
     return f"{device}: {event.text}{_ENDINGS.get(change, '')}, since {minute(event.start_ns)}"

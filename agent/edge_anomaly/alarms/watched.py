@@ -31,6 +31,7 @@ class Watched:
             rules: How scores become alarms.
         """
         self._annunciator = annunciator
+        self._of = bundle, row, rules
         self._signals = bundle.manifest.signals
         self._heard = by_sound(bundle.manifest)
         self.alarm = annunciator.add(device, anomaly_detector(bundle, rules))
@@ -72,6 +73,10 @@ class Watched:
             return []
         finding = self._conditions.silent(since_ns)
         return self._annunciator.judge(self._sensors[NO_DATA], finding, now_ns)
+
+    def begin_anew(self) -> None:
+        """Know what was known before the first window; the alarms are the annunciator's."""
+        self._conditions, self._advisor = Conditions(*self._of), Advisor(*self._of)
 
     def snapshot(self) -> dict[str, Any]:
         """What `restore` takes; the alarms are the annunciator's."""

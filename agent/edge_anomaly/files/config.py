@@ -172,6 +172,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     home_assistant: HomeAssistant | None = None  # discovery; `{}` turns it on
     web: Text | Web | None = None  # the page; absent: none
     offline_after: Duration = _lasting("5min")  # silence, after which a device counts as offline
+    forget_after: Duration | None = None  # silence, after which a device begins afresh; never
+    max_devices: Annotated[int, msgspec.Meta(ge=1)] = 10_000  # live at once; others are refused
     store: Text | Store | None = None  # absent: a restart begins with empty windows
 
     @property
@@ -182,6 +184,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def __post_init__(self) -> None:
         if isinstance(self.web, str):
             Web(listen=self.web)  # raises ValueError where it is no address
+        if self.forget_after is not None and self.forget_after < self.offline_after:
+            raise ValueError("forget_after must not be shorter than offline_after")
 
     @property
     def page(self) -> Web | None:

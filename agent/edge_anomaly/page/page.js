@@ -426,7 +426,7 @@ function take(news, whole) {
     const device = devices.get(name) || addDevice(name, { group: part.group || part.state?.group });
     if (part.state) device.state = part.state;
     if (part.availability) device.availability = part.availability;
-    if (part.window) device.window = part.window;
+    if ("window" in part) device.window = part.window;
     if (part.ratios) device.ratios = part.ratios;
     if (part.more) device.ratios = device.ratios.concat(part.more).slice(-SPARK);
     touch(device);

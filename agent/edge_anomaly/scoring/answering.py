@@ -90,9 +90,9 @@ class Answering:
             self._expect(self._ahead, np.array(sorted(self._owing), np.int64))
             self._owing.clear()
 
-    def forget(self, device: int) -> None:
-        """Begin anew with `device`."""
-        self.memory.forget(device)
+    def forget(self, device: int, *, wholly: bool = False) -> None:
+        """Begin anew with `device`; `wholly`: with what lasts over a gap as well."""
+        self.memory.forget(device, wholly=wholly)
         self._ready[device] = False
         self._owing.discard(device)
 

@@ -47,10 +47,10 @@ class Memory:
             self._lasting.add(name)
         return array
 
-    def forget(self, device: int) -> None:
-        """Begin anew with `device`, whose past has a gap."""
+    def forget(self, device: int, *, wholly: bool = False) -> None:
+        """Begin anew with `device`, whose past has a gap; `wholly`: with what lasts as well."""
         for name, array in self.arrays.items():
-            if name not in self._lasting:
+            if wholly or name not in self._lasting:
                 array[device] = self._fresh[name]
 
     def snapshot(self) -> dict[str, Any]:

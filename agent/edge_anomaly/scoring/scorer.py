@@ -130,6 +130,13 @@ class Scorer:
             branch.forget(device)
         self._forget_recipes(device)
 
+    def forget_wholly(self, device: int) -> None:
+        """Know of `device` what was known before its first window."""
+        for branch in self._branches:
+            branch.forget(device, wholly=True)
+        for memory in self._memories()[len(self._branches) :]:
+            memory.forget(device, wholly=True)
+
     def snapshot(self) -> dict[str, Any]:
         """Running values of all devices, copied."""
         return {

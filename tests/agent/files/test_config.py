@@ -45,6 +45,7 @@ def test_what_is_left_out_has_its_default() -> None:
     assert config.client_id == "edge-agent-north-gw-01"
     assert config.broker.address == ("127.0.0.1", 1883)
     assert config.alarms.severities == {"warning": 1.0, "critical": 2.0}
+    assert (config.forget_after, config.max_devices) == (None, 10_000)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +184,12 @@ ERRORS = [
     (PLANT + "alarms:\n  severities: {bad: no}\n", "14: alarms.severities: Expected `float`"),
     (PLANT + "alarms:\n  raise: {above: .nan}\n", "14: alarms.raise.above: Expected `float`"),
     (PLANT + "alarms:\n  raise: {windows: 0}\n", "14: alarms.raise.windows: Expected `int`"),
+    (PLANT + "max_devices: 0\n", "13: max_devices: Expected `int` >= 1"),
+    (PLANT + "forget_after: soon\n", "13: forget_after: "),
+    (
+        PLANT + "forget_after: 1min\n",
+        "1: file: forget_after must not be shorter than offline_after",
+    ),
     (PLANT + "site: south\n", "13: site: given twice"),
     (PLANT + "    devices: [x]\n", "13: devices: given twice"),
     (PLANT + "? [a, b]\n: c\n", "13: not YAML: found unhashable key"),
