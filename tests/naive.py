@@ -237,17 +237,26 @@ class GridDevice:
     def due(self) -> list["GridWindow"]:
         """Each window that has fallen due."""
         filled = sorted({slot for slot, _ in self.cells})
-        reach = self.max_gap // self.period + 1 + self.window
+        hold = self.max_gap // self.period + 1
+        reach = hold + self.window
         windows = list(self.lives)
-        start = None
+        start, ends = None, 0  # of the history; slot that ends the next window
         for i, slot in enumerate(filled):
-            if start is None or slot - filled[i - 1] > reach + 1:
+            gap = slot - filled[i - 1]
+            alone = range(ends - min(self.window, self.hop) + 1, slot)
+            if start is None or gap > reach + 1:
                 start = slot
+                ends = slot + (self.window - 1) % self.hop
+            elif self.hop > 1 and gap > hold and not any(s in alone for s in filled):
+                ends = slot + (self.window - 1) % self.hop
             end = min([slot + reach + 1, *filled[i + 1 : i + 2]])
             for s in range(slot, end):
-                if self.opened is not None and s < self.opened and (s + 1) % self.hop == 0:
-                    values, seen = self._look(s)
-                    windows.append((s, values, s - start + 1 >= self.window, seen))
+                if self.opened is not None and s < self.opened and s == ends:
+                    ends += self.hop
+                    pause = s - slot >= self.window and s - slot > hold
+                    if not (pause and 1 < self.hop >= self.window):
+                        values, seen = self._look(s)
+                        windows.append((s, values, s - start + 1 >= self.window, seen))
         return windows
 
     def _how(self, signal: int) -> str:

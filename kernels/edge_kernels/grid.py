@@ -4,6 +4,22 @@ Time is cut into slots of one period; slot s covers [s * period, (s + 1) * perio
 A device's slots stay open while a reading may still arrive for them and close in
 order. How far a device has come is its own affair (newest timestamp minus lateness:
 its watermark), so one fast clock cannot make the others late. `placing` moves it on.
+
+With a hop of 1 every closed slot ends a window. With a longer one, windows are counted
+from where the device's history begins and not from an epoch, as a logger's snapshot of
+just one window may start at any time:
+
+* With a history from slot f on, windows fall due at f + window - 1 + k * hop: the one of
+  k = 0 is the first full one, those before it (k < 0, at f at the earliest) are not warm.
+* A window is begun once a reading has come in the slots that it alone will add: its
+  newest hop, or all of it where that is shorter. If none is begun when a gap longer than
+  max_gap ends, the count starts anew at the slot that ends it, as if that were f; the
+  history goes on, and coverage tells what is missing. So snapshots are taken whole however
+  short the pause between them, while a gap in the midst of a window costs coverage alone.
+* Where windows do not overlap (hop >= window), one without a reading whose newest slot
+  holds nothing any more is left out: a pause between snapshots is no window.
+
+All of it is a matter of closed slots alone, so the order of arrival has no part in it.
 """
 
 from collections.abc import Mapping
@@ -65,6 +81,7 @@ class Grid(NamedTuple):
     arrived: NDArray[np.int64]  # (D,) arrival of the last reading
     opened: NDArray[np.int64]  # (D,) first open slot
     first: NDArray[np.int64]  # (D,) first closed slot with a reading since the last long gap
+    upcoming: NDArray[np.int64]  # (D,) slot that ends the next window; unused without `first`
     filled: NDArray[np.int64]  # (D,) newest closed slot with a reading
     latest: NDArray[np.int64]  # (D,) newest slot with a reading
     behind: NDArray[np.int64]  # (D,) first of the late readings in a row, or EMPTY
@@ -77,7 +94,7 @@ class Grid(NamedTuple):
     lateness: NDArray[np.int64]  # (D,) how far readings may lag the newest
     max_gap: NDArray[np.int64]  # (D,) how long a value is held
     period: int
-    hop: int  # a window is due at every slot s with (s + 1) % hop == 0
+    hop: int  # slots from window to window
 
 
 class Readings(NamedTuple):
@@ -158,6 +175,7 @@ def new_grid(
         arrived=np.full(devices, EMPTY),
         opened=np.full(devices, EMPTY),
         first=np.full(devices, EMPTY),
+        upcoming=np.full(devices, EMPTY),
         filled=np.full(devices, EMPTY),
         latest=np.full(devices, EMPTY),
         behind=np.full(devices, EMPTY),

@@ -184,12 +184,13 @@ def _move_on(  # noqa: C901, PLR0912, PLR0915 - see above
     held, held_stamp, held_doubt = grid.held, grid.held_stamp, grid.held_doubt
     steady, ended, ring, present = grid.steady, grid.ended, grid.ring, grid.present
     newest, skew, arrived, opened = grid.newest, grid.skew, grid.arrived, grid.opened
-    first, filled, latest = grid.first, grid.filled, grid.latest
+    first, filled, latest, upcoming = grid.first, grid.filled, grid.latest, grid.upcoming
     behind, behind_arrived = grid.behind, grid.behind_arrived
     lateness, max_gap, period, hop = grid.lateness, grid.max_gap, grid.period, grid.hop
     devices, columns, times, values = readings
     window, signals = ring.shape[1:]
     open_slots = stamp.shape[1]
+    ahead, added = (window - 1) % hop, min(window, hop)  # to the first due; what each adds
     count = 0
     slot, begin, k = 0, EMPTY, 0  # of the reading before, so that few need a division
     passed, passed_begin = 0, EMPTY  # likewise
@@ -234,9 +235,16 @@ def _move_on(  # noqa: C901, PLR0912, PLR0915 - see above
             # Only what has closed decides, or the order of arrival would: a reading in a
             # slot that is still open may come before or after the one that closes this slot.
             if read:
-                filled[d] = closing
                 if first[d] == EMPTY:
                     first[d] = closing
+                    upcoming[d] = closing + ahead
+                elif (
+                    hop > 1
+                    and filled[d] <= upcoming[d] - added
+                    and closing > filled[d] + max_gap[d] // period + 1
+                ):
+                    upcoming[d] = closing + ahead  # no window was begun before the gap
+                filled[d] = closing
             elif filled[d] == EMPTY or closing > filled[d] + max_gap[d] // period + 1 + window:
                 # Nothing is held any more and the ring shows only what is missing: leap to the
                 # watermark instead of closing a month of empty slots, and start afresh there.
@@ -265,8 +273,18 @@ def _move_on(  # noqa: C901, PLR0912, PLR0915 - see above
                     and not (since <= ended[d, c] and ended[d, c] < closing_begin)
                 )
             opened[d] = closing + 1
-            if first[d] == EMPTY or (hop > 1 and (closing + 1) % hop != 0):
+            if first[d] == EMPTY:
                 continue
+            if hop > 1:
+                if closing < upcoming[d]:
+                    continue
+                upcoming[d] = closing + hop
+                if (
+                    hop >= window
+                    and filled[d] <= closing - window
+                    and closing > filled[d] + max_gap[d] // period + 1
+                ):
+                    continue  # a pause between snapshots
             seen = 0
             w = w + 1 if w + 1 < window else 0  # the oldest
             for j in range(window):
@@ -399,6 +417,7 @@ def _begin_anew(grid: Grid, d: int, t: int, arrived: int) -> None:
         for w in range(grid.ring.shape[1]):
             grid.present[d, w, c] = False
     grid.first[d] = EMPTY
+    grid.upcoming[d] = EMPTY
     grid.filled[d] = EMPTY
     grid.latest[d] = EMPTY
     grid.opened[d] = (t - grid.lateness[d]) // grid.period

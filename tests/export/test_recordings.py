@@ -34,8 +34,8 @@ def fill(devices: int) -> NDArray[np.float32]:
 
 
 def naive_windows(values: NDArray[np.float32], window: int, hop: int = 1) -> NDArray[np.float32]:
-    """Slices whose last row r has (r + 1) % hop == 0, where row 0 is slot 0."""
-    ends = [r for r in range(window - 1, len(values)) if (r + 1) % hop == 0]
+    """Slices from the first full one on."""
+    ends = range(window - 1, len(values), hop)
     return np.array([values[r - window + 1 : r + 1] for r in ends])
 
 

@@ -173,7 +173,7 @@ shapes = st.builds(
     period=st.sampled_from([1, 3, 10]),
     lateness=st.integers(0, 45),
     max_gap=st.integers(0, 35),
-    hop=st.integers(1, 3),
+    hop=st.integers(1, 6),
 )
 
 
@@ -320,6 +320,117 @@ def test_a_block_is_its_samples_one_by_one(
         single.take(readings, t + 20, 60)
     assert whole.outcomes == single.outcomes
     assert whole.expire(10**6).windows == single.expire(10**6).windows
+
+
+@settings(max_examples=300, deadline=None)
+@given(lives_of_blocks())
+@example(  # the definition took a window that a pause had begun for none
+    (
+        Shape(signals=2, window=4, period=3, max_gap=0, hop=5),
+        [(0, (0,), 0, 10.0, 6)],
+    )
+)
+def test_windows_of_blocks_agree_with_the_definition(
+    case: tuple[Shape, list[tuple[Any, ...]]],
+) -> None:
+    shape, blocks = case
+    run, devices = Run(shape), shape.naive()
+    for device, signals, t, step, n in blocks:
+        values = np.arange(n * len(signals), dtype=np.float32).reshape(n, len(signals)) + t
+        run.place(samples(device, np.array(signals), t, step, values), 0, FAR)
+        for i in range(n):
+            for j, c in enumerate(signals):
+                devices[device].take(c, t + round(i * step), float(values[i, j]), 0, FAR)
+    for d, device in enumerate(devices):
+        assert rounded(run.windows.get(d, [])) == rounded(device.due())
+
+
+@st.composite
+def logged(draw: st.DrawFn) -> tuple[Shape, list[tuple[int, int]]]:
+    """Snapshots of just a window, with pauses longer than a value is held: start, slots off."""
+    window = draw(st.integers(2, 8))
+    hold = draw(st.integers(0, window - 2))  # slots; less than a window, or one would be held
+    lateness = draw(st.sampled_from([0, 10, 35]))
+    shape = Shape(window=window, hop=window, max_gap=10 * hold, lateness=lateness)
+    pauses = st.integers(hold + 1, 30) | st.integers(0, 10**9).map(lambda n: n + hold + 1)
+    starts = [draw(st.integers(-(10**12), 10**12))]
+    for pause in draw(st.lists(pauses, max_size=6)):
+        starts.append(starts[-1] + window + pause)
+    return shape, [(10 * start, draw(st.integers(0, 9))) for start in starts]
+
+
+@settings(max_examples=200, deadline=None)
+@given(logged(), st.randoms(use_true_random=False), st.integers(1, 5))
+def test_each_snapshot_is_one_whole_window_whenever_it_starts(
+    case: tuple[Shape, list[tuple[int, int]]], random: Any, room: int
+) -> None:
+    shape, starts = case
+    wanted, run = [], Run(shape, room)
+    for number, (start, offset) in enumerate(starts):
+        times = [start + offset + 10 * i for i in range(shape.window)]
+        values = [float(number * 100 + i) for i in range(shape.window)]
+        wanted.append((start // 10 + shape.window - 1, [[value] for value in values], True, 1.0))
+        readings = [(0, 0, t, value) for t, value in zip(times, values, strict=True)]
+        # Within the lateness, in any order.
+        readings.sort(key=lambda one: one[2] + random.randint(0, shape.lateness))
+        run.take(readings, arrived=start + 10**6, max_future=10**15)
+        run.grid = restore_grid(shape.grid(), grid_state(run.grid))
+    run.expire(starts[-1][0] + 10**8)
+    assert run.windows[0] == wanted
+
+
+def test_windows_are_counted_from_where_the_history_begins() -> None:
+    run = Run(Shape(window=5, hop=2)).take(series(*range(30, 150, 10)))
+    assert [(slot, warm) for slot, _, warm, _ in run.windows[0]] == [
+        (3, False),
+        (5, False),
+        (7, True),  # 3 + 5 - 1, the first full one
+        (9, True),
+        (11, True),
+        (13, True),
+    ]
+
+
+def test_a_gap_in_the_midst_of_a_window_costs_coverage_and_not_the_count() -> None:
+    seconds = [*range(1, 7), *range(9, 25)]
+    run = Run(Shape(window=10, hop=10, max_gap=0)).take(series(*(10 * s for s in seconds)))
+    assert [(slot, seen) for slot, *_, seen in run.windows[0]] == [
+        (10, pytest.approx(0.8)),
+        (20, 1.0),
+    ]
+
+
+def test_a_snapshot_cut_short_is_told_and_the_next_one_is_whole() -> None:
+    cut, whole = range(3, 8), range(21, 31)
+    run = Run(Shape(window=10, hop=10, max_gap=0)).take(series(*(10 * s for s in (*cut, *whole))))
+    run.expire(10**6)
+    assert [(slot, seen) for slot, *_, seen in run.windows[0]] == [(12, 0.5), (30, 1.0)]
+
+
+def test_a_pause_in_which_values_are_held_is_a_window_like_any_other() -> None:
+    run = Run(Shape(window=3, hop=3, max_gap=40)).take(series(10, 20, 30, 80, 90))
+    assert [(slot, seen) for slot, *_, seen in run.windows[0]] == [(3, 1.0), (6, 1.0)]
+
+
+def test_readings_that_no_window_adds_begin_none() -> None:
+    slots = [*range(1, 6), *range(10, 15)]  # of the first five, two are behind the window
+    run = Run(Shape(window=3, hop=10, max_gap=0)).take(series(*(10 * s for s in slots)))
+    assert [(slot, seen) for slot, *_, seen in run.windows[0]] == [(3, 1.0), (12, 1.0)]
+
+
+def test_overlapping_windows_begin_anew_with_each_snapshot() -> None:
+    starts = (7, 1000, 5001)
+    times = [10 * (start + i) for start in starts for i in range(8)]
+    run = Run(Shape(window=4, hop=2, max_gap=0)).take(series(*times)).expire(10**6)
+    whole = [slot for slot, _, warm, seen in run.windows[0] if warm and seen == 1]
+    assert whole == [start + end for start in starts for end in (3, 5, 7)]
+
+
+def test_a_state_kept_with_another_hop_does_not_stop_the_count() -> None:
+    before = Run(Shape(hop=1)).take(series(*range(0, 100, 10)))
+    after = Run(Shape(hop=3))
+    after.grid = restore_grid(after.shape.grid(), grid_state(before.grid))
+    assert after.take(series(*range(100, 210, 10))).slots() == [9, 12, 15, 18]
 
 
 @settings(max_examples=200, deadline=None)
@@ -538,7 +649,7 @@ def test_what_comes_for_an_expired_slot_is_late() -> None:
 
 @pytest.mark.parametrize("start", [-(2**62), -1_000_000_000_000, 2**62])
 def test_any_century_gives_the_same_windows(start: int) -> None:
-    start -= start % 30  # where slots of ten and a hop of three begin
+    start -= start % 10
     shape = Shape(lateness=15, hop=3)
     times = [0, 10, 35, 20, 60, 70, 300, 310, 320, 330, 340, 400]
     here = Run(shape).take(series(*times)).expire(10**6)
