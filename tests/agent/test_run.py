@@ -42,7 +42,8 @@ def test_late_joiners_learn_how_things_stand_and_that_it_stopped(
         eventually(has_all_scores(watcher), within=PATIENCE_S)
         assert len(scored(watcher)) == (SLOTS - 29) * DEVICES
         with onlooker(broker.url, name="late") as late:
-            eventually(lambda: len(late.retained("device/c-4/state")) == 1, within=PATIENCE_S)
+            topics = [f"device/{device}/state" for device in Compressors.devices]
+            eventually(lambda: all(map(late.retained, topics)), within=PATIENCE_S)
             eventually(lambda: bool(late.retained("info")) and bool(late.retained("status")))
             assert [status["state"] for status in late.retained("status")] == ["online"]
             [info] = late.retained("info")
