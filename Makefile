@@ -36,7 +36,7 @@ proof: $(VENV)/.dev  ## kill, cut, fill, jump and mutate everything, at full len
 	PYTHONPATH=tests $(BIN)/python bench/proof.py
 
 demo-bundle: $(VENV)/.dev  ## train the demo's bundles again, or one: make demo-bundle PLANT=compressors
-	$(BIN)/python -m edge_export.demo_bundle $(PLANT)
+	$(BIN)/python -m edge_export.shipped $(PLANT)
 
 tables: $(VENV)/.dev  ## write every table of bench/results again (an hour; a quiet machine)
 	$(BIN)/python bench/lstm_ae_table.py

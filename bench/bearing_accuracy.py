@@ -28,14 +28,14 @@ from edge_anomaly.files.bundle import ONNX, ONNX_INT8, Bundle
 from edge_anomaly.plants.bearings import PLANT
 from edge_anomaly.plants.vibration import RATE, SNAPSHOT, Damage
 from edge_anomaly.scoring import Scorer, Scores
-from edge_export import provenance
-from edge_export.bearing_ground import PERIOD_NS, recording
+from edge_export.bundles import provenance
+from edge_export.bundles.package import read_bundle
+from edge_export.bundles.train import Plan, train_bundle
+from edge_export.calibration.rules import Rule
+from edge_export.data.recordings import Recording
 from edge_export.families import find
-from edge_export.package import read_bundle
-from edge_export.recordings import Recording
-from edge_export.rules import Rule
-from edge_export.train import Plan, train_bundle
-from edge_export.verify import load_model
+from edge_export.graphs.verify import load_model
+from edge_export.grounds.bearings import PERIOD_NS, recording
 
 RESULTS = Path(__file__).parent / "results" / "bearings.md"
 LEVELS = (-16, -13, -10, -8, -6, -3, 0)  # dB

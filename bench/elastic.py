@@ -127,7 +127,7 @@ def forest(rows: int, at_least: float) -> Case:
     theirs = None
     if ensemble:
         model = ensemble.IsolationForest(n_estimators=100, random_state=0).fit(x)
-        flat = importlib.import_module("edge_export.isolation").flatten(model)
+        flat = importlib.import_module("edge_export.calibration.isolation").flatten(model)
         theirs = partial(model.score_samples, part)
     else:
         flat = _random_forest(random, trees=100, features=8)

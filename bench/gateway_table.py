@@ -25,7 +25,7 @@ from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.plants import PERIOD_S, Compressors
 from edge_anomaly.simulate import START_S
-from edge_export.provenance import commit, versions
+from edge_export.bundles.provenance import commit, versions
 
 WINDOWS = 500  # timed one by one, lateness 0 s
 # Between them. Closer than 40 ms the broker's kernel holds a message back until ours has

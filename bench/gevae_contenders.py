@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch
 from edge_anomaly.ports import Graph
+from edge_export.families.family import Grown
 from edge_export.families.gevae import Config, Gevae, Scaler
 from edge_export.families.gevae_bundle import grow
-from edge_export.family import Grown
-from edge_export.verify import load
+from edge_export.graphs.verify import load
 
 __all__ = ["AGAIN", "BATCHES", "CONTENDERS", "PEER", "SEED", "SHIPPED", "feeds", "step", "turns"]
 

@@ -15,7 +15,7 @@ from gevae_contenders import AGAIN, BATCHES, CONTENDERS, PEER, SEED, SHIPPED, fe
 from lstm_ae_table import ROUNDS, rate
 from machine import cpu
 
-from edge_export.provenance import commit, versions
+from edge_export.bundles.provenance import commit, versions
 
 INTRODUCTION = f"""\
 Made by `python bench/gevae_table.py`: a step is to encode the newest window and to tell the next

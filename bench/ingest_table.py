@@ -30,7 +30,7 @@ from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.adapters.mqtt_dial import Identity
 from edge_anomaly.files.config import Broker
 from edge_anomaly.values import Publish
-from edge_export.provenance import commit, versions
+from edge_export.bundles.provenance import commit, versions
 
 MESSAGES = 200_000
 TOPICS = 1100

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT
 from edge_anomaly.ports import Graph
-from edge_export import to_onnx, weights
+from edge_export.families import lstm_ae_onnx, lstm_ae_weights
 from edge_export.families.lstm_ae import Config, LstmAe, Scaler
-from edge_export.to_torchscript import to_torchscript
-from edge_export.verify import TorchGraph, load
+from edge_export.families.lstm_ae_torchscript import to_torchscript
+from edge_export.graphs.verify import TorchGraph, load
 
 __all__ = ["BATCHES", "CONTENDERS", "DEVICES", "PEER", "Batch", "batches", "contender", "turns"]
 
@@ -80,7 +80,7 @@ def contender(name: str, devices: int) -> Graph:
     if name == SHIPPED:
         return load(ONNX, _graph(trained))
     if name == "ONNX Runtime, naive":
-        return load(ONNX, _naive_graph(_graph(trained), weights.stack(trained)))
+        return load(ONNX, _naive_graph(_graph(trained), lstm_ae_weights.stack(trained)))
     if name == "TorchScript, grouped":
         return load(TORCHSCRIPT, to_torchscript(trained))
     return TorchGraph(Naive(trained) if name == PEER else trained)
@@ -109,10 +109,10 @@ def turns(graph: Graph, some: list[Batch]) -> Callable[[], object]:
 
 def _graph(trained: LstmAe) -> bytes:
     names = [f"m{c:02d}" for c in range(1, SIGNALS + 1)]
-    return to_onnx.build(weights.stack(trained), trained.config.window, names)
+    return lstm_ae_onnx.build(lstm_ae_weights.stack(trained), trained.config.window, names)
 
 
-def _naive_graph(grouped: bytes, w: weights.Weights) -> bytes:
+def _naive_graph(grouped: bytes, w: lstm_ae_weights.Weights) -> bytes:
     """The grouped graph with its loop replaced by all heads side by side, weights constant."""
     model, node = onnx.load_from_string(grouped), helper.make_node
     kept = [n for n in model.graph.node if n.op_type not in {"Unique", "Size", "Loop"}]

@@ -28,7 +28,7 @@ from machine import cpu
 from rich.console import Console
 from rich.progress import Progress
 
-from edge_export.provenance import commit, versions
+from edge_export.bundles.provenance import commit, versions
 
 ROUNDS, SECONDS = 9, 0.05  # per cell and round, at least one call
 INTRODUCTION = f"""\

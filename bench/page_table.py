@@ -29,7 +29,7 @@ from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.demo.command import free_page
 from edge_anomaly.plants import Compressors
 from edge_anomaly.values import Message
-from edge_export.provenance import commit, versions
+from edge_export.bundles.provenance import commit, versions
 
 SLOTS = 250  # of four machines with ten signals: 10,000 readings a round
 WINDOWS, PACE_S = 80, 0.06

@@ -24,10 +24,10 @@ from edge_anomaly.plants import PERIOD_S, Compressors, Fault, Kind, random_fault
 from edge_anomaly.plants.compressors import DAY
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer
-from edge_export import provenance
-from edge_export.demo_bundle import OUT
-from edge_export.package import read_bundle
-from edge_export.verify import load_model
+from edge_export.bundles import provenance
+from edge_export.bundles.package import read_bundle
+from edge_export.graphs.verify import load_model
+from edge_export.shipped.compressors import OUT
 
 __all__ = ["Raised", "alarms", "open_demo", "ratios"]
 

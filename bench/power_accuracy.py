@@ -19,15 +19,15 @@ import numpy as np
 from machine import cpu
 
 from edge_anomaly.errors import AgentError
-from edge_export.datasets.catalogue import DATASETS
+from edge_export.bundles.provenance import commit, versions
+from edge_export.bundles.train import Plan, train_bundle
+from edge_export.calibration.rules import BUDGET, Rule
+from edge_export.data.datasets.catalogue import DATASETS
 from edge_export.families import find
-from edge_export.power_faults import CHOICE, CONFIRMATION
-from edge_export.power_ground import TEST, TRAIN_DAYS, power_ground
-from edge_export.power_trial import BUFFER, trials
-from edge_export.provenance import commit, versions
-from edge_export.rules import BUDGET, Rule
-from edge_export.train import Plan, train_bundle
-from edge_export.verify import load_model
+from edge_export.graphs.verify import load_model
+from edge_export.grounds.power import TEST, TRAIN_DAYS, power_ground
+from edge_export.grounds.power_faults import CHOICE, CONFIRMATION
+from edge_export.grounds.power_trial import BUFFER, trials
 
 __all__ = ["BUDGETS", "Run", "outcomes"]
 
@@ -55,9 +55,9 @@ HEAD = f"""\
 
 Made by `python bench/power_accuracy.py`: days 0 to {TRAIN_DAYS - 1} teach, the next
 {TEST.start - TRAIN_DAYS} are held out, {len(TEST)} are judged. A row is {EVENTS} seeds with one
-fault of each of eight kinds, put in by `edge_export.power_faults`; recipes were chosen in sight of
-the seeds from {CHOICE} on, those from {CONFIRMATION} on served no choice. Scores come from the
-bundle through the agent's own scorer and are causal. Thresholds are the lowest that leave so
+fault of each of eight kinds, put in by `edge_export.grounds.power_faults`; recipes were chosen in
+sight of the seeds from {CHOICE} on, those from {CONFIRMATION} on served no choice. Scores come from
+the bundle through the agent's own scorer and are causal. Thresholds are the lowest that leave so
 many alarms a day (`budget`) on 100 healthy days; no label enters. `FA/d`: false alarms a day;
 8 faults in {len(TEST)} days are .049 a day. VUS-PR with a buffer of {BUFFER} slots. ±: standard
 deviation over seeds."""

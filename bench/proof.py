@@ -24,7 +24,7 @@ from proof_plant import DEVICES, Ledger
 from proof_run import Compared, compare, killed
 from proof_swaps import swapped
 
-from edge_export.provenance import commit, versions
+from edge_export.bundles.provenance import commit, versions
 
 SEED = 20
 KILLS, KILL_SLOTS = 30, 900

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from edge_anomaly.files.bundle import ONNX
 from edge_anomaly.ports import Graph
+from edge_export.bundles.provenance import commit, versions
+from edge_export.data.recordings import Windows
+from edge_export.data.split import Split
 from edge_export.families.linear import Coefficients, Config, graph
-from edge_export.provenance import commit, versions
-from edge_export.recordings import Windows
-from edge_export.split import Split
-from edge_export.verify import load
+from edge_export.graphs.verify import load
 
 __all__ = ["FAMILIES", "hot", "in_turns", "two_threads"]
 

@@ -17,15 +17,15 @@ from pathlib import Path
 from machine import cpu
 
 from edge_anomaly.errors import AgentError
-from edge_export import scoreboard
-from edge_export.datasets import asd
-from edge_export.evaluate import evaluate
-from edge_export.evaluate_command import about
-from edge_export.evaluation import Evaluation, Setting
-from edge_export.metrics import EPISODE_GAP
-from edge_export.package import read_bundle
-from edge_export.provenance import commit
-from edge_export.verify import load_model
+from edge_export.bundles.package import read_bundle
+from edge_export.bundles.provenance import commit
+from edge_export.commands.evaluate import about
+from edge_export.data.datasets import asd
+from edge_export.evaluation import scoreboard
+from edge_export.evaluation.evaluate import evaluate
+from edge_export.evaluation.metrics import EPISODE_GAP
+from edge_export.evaluation.results import Evaluation, Setting
+from edge_export.graphs.verify import load_model
 
 ROOT = Path(__file__).parents[1]
 INTRODUCTION = """\

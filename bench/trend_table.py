@@ -34,13 +34,13 @@ from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer
 from edge_anomaly.simulate import START_S
 from edge_anomaly.values import Event
-from edge_export.datasets import ims
+from edge_export.bundles.provenance import commit, versions
+from edge_export.bundles.train import Plan, train_bundle
+from edge_export.calibration.rules import DRIFT, QUANTILE, Rule
+from edge_export.data.datasets import ims
+from edge_export.data.recordings import Recording, Slicing, windows
 from edge_export.families import find
-from edge_export.provenance import commit, versions
-from edge_export.recordings import Recording, Slicing, windows
-from edge_export.rules import DRIFT, QUANTILE, Rule
-from edge_export.train import Plan, train_bundle
-from edge_export.verify import load_model
+from edge_export.graphs.verify import load_model
 
 HOUR = 3600 * 10**9
 BEARINGS = Trending(span=Duration(24 * HOUR), horizon=Duration(72 * HOUR))

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT
 from edge_anomaly.ports import Graph
-from edge_export.exporting import to_onnx, to_torchscript
 from edge_export.families.usad_network import Network, Sizes
-from edge_export.verify import TorchGraph, load
+from edge_export.graphs.exporting import to_onnx, to_torchscript
+from edge_export.graphs.verify import TorchGraph, load
 
 __all__ = ["BATCHES", "CONTENDERS", "PATHS", "PEER", "SEED", "SHIPPED", "WINDOWS", "turns"]
 

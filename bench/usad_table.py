@@ -26,7 +26,7 @@ from usad_contenders import (
     turns,
 )
 
-from edge_export.provenance import commit, versions
+from edge_export.bundles.provenance import commit, versions
 
 GATE = 8  # times eager torch at batch 1
 INTRODUCTION = f"""\

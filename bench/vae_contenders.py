@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from edge_anomaly.files.bundle import ONNX, ONNX_INT8, TORCHSCRIPT
 from edge_anomaly.ports import Graph
-from edge_export.exporting import to_torchscript
 from edge_export.families.vae import Config, Vae
 from edge_export.families.vae_bundle import graph
-from edge_export.quantise import quantised
-from edge_export.verify import TorchGraph, load
+from edge_export.graphs.exporting import to_torchscript
+from edge_export.graphs.quantise import quantised
+from edge_export.graphs.verify import TorchGraph, load
 
 __all__ = ["BATCHES", "CONTENDERS", "PEER", "SHIPPED", "contender", "feeds", "turns"]
 

@@ -26,7 +26,7 @@ from vae_contenders import (
 )
 
 from edge_anomaly.plants.vibration import RATE, snapshots
-from edge_export.provenance import commit, versions
+from edge_export.bundles.provenance import commit, versions
 from edge_kernels import spectra
 
 ROUNDS, SECONDS = 9, 0.05  # per cell and round, at least one call

@@ -10,16 +10,16 @@ from typing import Any
 
 from years import year
 
-from edge_export.bearing_ground import recording
+from edge_export.calibration.rules import Rule
+from edge_export.data.recordings import Recording, cut
 from edge_export.families import find
 from edge_export.families.gevae import Config as Gevae
 from edge_export.families.linear import Config as Linear
 from edge_export.families.lstm_ae import Config as LstmAe
 from edge_export.families.usad import Config as Usad
 from edge_export.families.vae import Config as Vae
-from edge_export.power_ground import DAY
-from edge_export.recordings import Recording, cut
-from edge_export.rules import Rule
+from edge_export.grounds.bearings import recording
+from edge_export.grounds.power import DAY
 
 __all__ = ["CASES", "Case"]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge_export.recordings import Cause, Recording, cut
+from edge_export.data.recordings import Cause, Recording, cut
 
 __all__ = ["BROKEN", "FAULTS", "HEALTHY", "MINUTE", "ROWS", "WHOLE", "broken", "healthy", "noise"]
 

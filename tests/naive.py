@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-# --- edge_export.metrics and edge_export.vus ---------------------------------------------
+# --- edge_export.evaluation: metrics and vus ---------------------------------------------
 
 
 def _events(label: NDArray[np.bool_]) -> list[list[int]]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from edge_export.power_ground import DAY, DAYS, PERIOD_NS, PowerGround, power_ground
-from edge_export.recordings import Recording
+from edge_export.data.recordings import Recording
+from edge_export.grounds.power import DAY, DAYS, PERIOD_NS, PowerGround, power_ground
 
 __all__ = ["HOLIDAY", "MONDAY_NS", "YEAR", "year"]
 

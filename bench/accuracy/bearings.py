@@ -15,13 +15,13 @@ from accuracy.store import Row
 from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.files.config import Alarms, Clear, Raise
 from edge_anomaly.ports import Model
-from edge_export import metrics
-from edge_export.datasets import cwru, ims, pronostia
-from edge_export.detectors import Scored, by_bundle
-from edge_export.figures import standing
-from edge_export.recordings import Recording, Slicing, windows
-from edge_export.rules import Rule
-from edge_export.train import Plan
+from edge_export.bundles.train import Plan
+from edge_export.calibration.rules import Rule
+from edge_export.data.datasets import cwru, ims, pronostia
+from edge_export.data.recordings import Recording, Slicing, windows
+from edge_export.evaluation import metrics
+from edge_export.evaluation.detectors import Scored, by_bundle
+from edge_export.evaluation.figures import standing
 
 __all__ = ["run_cwru", "run_generator", "run_ims", "run_pronostia"]
 

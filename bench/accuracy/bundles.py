@@ -10,12 +10,12 @@ from typing import Any
 from accuracy.cells import Cell
 from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.ports import Model
+from edge_export.bundles.train import Plan, train_bundle
+from edge_export.calibration.rules import Rule
+from edge_export.data.recordings import Recording
 from edge_export.families import FAMILIES, find
-from edge_export.recordings import Recording
-from edge_export.rules import Rule
-from edge_export.settings import settings
-from edge_export.train import Plan, train_bundle
-from edge_export.verify import load_model
+from edge_export.families.settings import settings
+from edge_export.graphs.verify import load_model
 
 __all__ = ["DRIFT", "known", "trained"]
 

@@ -9,12 +9,12 @@ import power_accuracy
 
 from accuracy.cells import Cell
 from accuracy.store import Row
-from edge_export import metrics
-from edge_export.datasets.catalogue import DATASETS
-from edge_export.power_faults import CHOICE, CONFIRMATION, inject
-from edge_export.power_ground import DAY, TEST, power_ground
-from edge_export.power_trial import BUFFER
-from edge_export.vus import vus_pr
+from edge_export.data.datasets.catalogue import DATASETS
+from edge_export.evaluation import metrics
+from edge_export.evaluation.vus import vus_pr
+from edge_export.grounds.power import DAY, TEST, power_ground
+from edge_export.grounds.power_faults import CHOICE, CONFIRMATION, inject
+from edge_export.grounds.power_trial import BUFFER
 
 __all__ = ["run", "told"]
 

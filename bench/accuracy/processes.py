@@ -11,12 +11,12 @@ from accuracy.cells import Cell
 from accuracy.store import Row
 from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.ports import Model
-from edge_export import metrics
-from edge_export.datasets import skab, tep
-from edge_export.detectors import by_bundle
-from edge_export.recordings import Recording, Slicing, windows
-from edge_export.rules import Rule
-from edge_export.train import Plan
+from edge_export.bundles.train import Plan
+from edge_export.calibration.rules import Rule
+from edge_export.data.datasets import skab, tep
+from edge_export.data.recordings import Recording, Slicing, windows
+from edge_export.evaluation import metrics
+from edge_export.evaluation.detectors import by_bundle
 
 __all__ = ["run_skab", "run_tep"]
 

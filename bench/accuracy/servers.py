@@ -8,10 +8,10 @@ import numpy as np
 from accuracy.bundles import DRIFT, trained
 from accuracy.cells import REFERENCES, Cell
 from accuracy.store import Row
-from edge_export.datasets.catalogue import DATASETS
-from edge_export.evaluate import Judged, judge, judge_alone
-from edge_export.evaluation import Evaluation, Setting
-from edge_export.figures import figures
+from edge_export.data.datasets.catalogue import DATASETS
+from edge_export.evaluation.evaluate import Judged, judge, judge_alone
+from edge_export.evaluation.figures import figures
+from edge_export.evaluation.results import Evaluation, Setting
 
 __all__ = ["run"]
 

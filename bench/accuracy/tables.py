@@ -8,7 +8,7 @@ import numpy as np
 from machine import cpu
 
 from accuracy.store import DONE, Row
-from edge_export.provenance import commit, versions
+from edge_export.bundles.provenance import commit, versions
 
 __all__ = ["report"]
 

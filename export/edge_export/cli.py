@@ -14,15 +14,15 @@ __all__ = ["main", "parser"]
 
 # Each offers register(subparsers).
 COMMANDS = (
-    "train_command",
-    "calibrate_command",
-    "add_device_command",
-    "evaluate_command",
-    "compare_command",
-    "report_command",
-    "rhythm_command",
-    "forests_command",
-    "csv_command",
+    "train",
+    "calibrate",
+    "add_device",
+    "evaluate",
+    "compare",
+    "report",
+    "rhythm",
+    "forests",
+    "csv",
 )
 
 
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         try:
-            import_module(f"edge_export.{command}").register(subparsers)
+            import_module(f"edge_export.commands.{command}").register(subparsers)
         except ModuleNotFoundError as exc:
             raise AgentError(
                 f"{exc.name} is not installed: pip install 'edge-anomaly-agent[train]'"

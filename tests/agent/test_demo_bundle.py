@@ -6,7 +6,7 @@ from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.plants import PERIOD_S, SIGNALS, Compressors, Fault, Kind
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import check_golden
-from edge_export.demo_bundle import OUT, SEED
+from edge_export.shipped.compressors import OUT, SEED
 
 RUN = 400
 SETTLED = 120  # slots after which the score's averages have forgotten how they began

@@ -4,7 +4,7 @@ import pytest
 
 from edge_anomaly.adapters.label_file import FILE, LabelFile
 from edge_anomaly.alarms.labels import Labelled, Labels
-from edge_export.verdicts import read_verdicts
+from edge_export.recalibration.verdicts import read_verdicts
 
 
 def label(device: str, verdict: str = "true", event_id: str | None = None) -> Labelled:

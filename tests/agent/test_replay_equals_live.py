@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from edge_anomaly.plants import PERIOD_S, Compressors, Fault, Kind
 from edge_anomaly.simulate import START_S
 from edge_anomaly.values import Message
-from edge_export.datasets import asd
-from edge_export.datasets.files import folder
+from edge_export.data.datasets import asd
+from edge_export.data.datasets.files import folder
 
 SERVERS = Path(__file__).parents[2] / "configs" / "bundles" / "servers"
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from edge_anomaly.files.bundle import Bundle
+from edge_export.bundles.package import read_bundle
+from edge_export.bundles.train import Plan, train_bundle
+from edge_export.data.recordings import Recording
 from edge_export.families.lstm_ae import Config
-from edge_export.package import read_bundle
-from edge_export.recordings import Recording
-from edge_export.train import Plan, train_bundle
 
 SECOND = 10**9
 SIGNALS = ("flow", "pressure", "temperature", "level")

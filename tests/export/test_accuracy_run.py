@@ -16,7 +16,7 @@ from accuracy.cells import Cell, cells
 from accuracy.store import Row
 
 from edge_anomaly.errors import AgentError, RecordingError
-from edge_export.datasets.catalogue import DATASETS
+from edge_export.data.datasets.catalogue import DATASETS
 
 CELL = Cell("tep", "all", "pca")
 Runner = Callable[[Cell], Iterator[Row]]

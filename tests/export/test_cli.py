@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_export.bundles.package import read_bundle
 from edge_export.cli import main
-from edge_export.package import read_bundle
-from edge_export.recordings import Recording
+from edge_export.data.recordings import Recording
 
 SIZES = ["--window", "8", "--epochs", "1", "--preset", "small"]
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from edge_anomaly.files.bundle import MANIFEST, ONNX, ONNX_INT8, TORCHSCRIPT, Bundle
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer, Scores, check_golden, tolerance
-from edge_export.package import read_bundle
-from edge_export.recordings import Recording, Slicing, Windows, windows
-from edge_export.train import Plan, train_bundle
-from edge_export.verify import load_model
+from edge_export.bundles.package import read_bundle
+from edge_export.bundles.train import Plan, train_bundle
+from edge_export.data.recordings import Recording, Slicing, Windows, windows
+from edge_export.graphs.verify import load_model
 
 Floats = NDArray[np.float32]
 

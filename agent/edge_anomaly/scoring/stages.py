@@ -3,8 +3,8 @@
 Tracks are (B, T, C) until `reduce` and (B, T) after it. A stage is a function that takes a
 `Part` and returns a `Step`; to add one, write it (in a file of its own where it is long), add
 it to STAGES here, its members to `manifest.Stage`, and how its constants are fitted to FITS of
-`edge_export.calibrate`. A stage in BEFORE comes first in a branch and changes what the graph
-is given.
+`edge_export.calibration.calibrate`. A stage in BEFORE comes first in a branch and changes what
+the graph is given.
 """
 
 import math

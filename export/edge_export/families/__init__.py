@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from edge_anomaly.errors import ConfigError
-from edge_export.family import Family
+from edge_export.families.family import Family
 
 __all__ = ["FAMILIES", "find"]
 

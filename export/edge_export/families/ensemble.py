@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.files.bundle import Stage
 from edge_anomaly.scoring import constant_key
-from edge_export.family import Family, Grown, Material, Trained
-from edge_export.recordings import Recording, Windows
-from edge_export.rules import DRIFT, Rule
+from edge_export.calibration.rules import DRIFT, Rule
+from edge_export.data.recordings import Recording, Windows
+from edge_export.families.family import Family, Grown, Material, Trained
 
 __all__ = ["Mixed", "ensemble"]
 

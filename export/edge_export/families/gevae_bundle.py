@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch, Stage
-from edge_export.calibrate import default_recipe
-from edge_export.exporting import to_onnx, to_torchscript
+from edge_export.calibration.calibrate import default_recipe
+from edge_export.calibration.rules import DRIFT, Rule
+from edge_export.data.recordings import Windows
+from edge_export.data.split import Split
+from edge_export.families.family import Family, Grown, Material, Trained, UselessModelError
 from edge_export.families.gevae import Config, Gevae, Scaler, divergence
 from edge_export.families.gevae_dense import Ahead, Encode, Named, NamedAhead, densified
-from edge_export.family import Family, Grown, Material, Trained, UselessModelError
-from edge_export.recordings import Windows
-from edge_export.rules import DRIFT, Rule
-from edge_export.split import Split
-from edge_export.training import Course, fit
-from edge_export.verify import TorchGraph
+from edge_export.graphs.exporting import to_onnx, to_torchscript
+from edge_export.graphs.verify import TorchGraph
+from edge_export.training.loop import Course, fit
 
 __all__ = ["FAMILIES", "PRESETS", "grow", "joined", "latents", "new_model", "train", "vitality"]
 

@@ -21,11 +21,11 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.files.bundle import ONNX, Branch, Stage
 from edge_anomaly.scoring import constant_key
-from edge_export.calibrate import default_recipe
-from edge_export.family import Family, Grown, Material, Trained
-from edge_export.rules import DRIFT, Rule
-from edge_export.split import Split
-from edge_export.to_onnx import IR_VERSION, OPSET
+from edge_export.calibration.calibrate import default_recipe
+from edge_export.calibration.rules import DRIFT, Rule
+from edge_export.data.split import Split
+from edge_export.families.family import Family, Grown, Material, Trained
+from edge_export.graphs.opset import IR_VERSION, OPSET
 
 __all__ = [
     "FAMILIES",

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from edge_export.recordings import Windows
-from edge_export.training import Course, fit
+from edge_export.data.recordings import Windows
+from edge_export.training.loop import Course, fit
 
 __all__ = [
     "Config",

@@ -3,13 +3,13 @@
 import torch
 
 from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch
-from edge_export import to_onnx, weights
-from edge_export.calibrate import default_recipe
+from edge_export.calibration.calibrate import default_recipe
+from edge_export.data.split import Split
+from edge_export.families import lstm_ae_onnx, lstm_ae_weights
+from edge_export.families.family import Family, Grown, Material, Trained
 from edge_export.families.lstm_ae import Config, LstmAe, Scaler, course_of, train
-from edge_export.family import Family, Grown, Material, Trained
-from edge_export.split import Split
-from edge_export.to_torchscript import to_torchscript
-from edge_export.verify import TorchGraph
+from edge_export.families.lstm_ae_torchscript import to_torchscript
+from edge_export.graphs.verify import TorchGraph
 
 __all__ = ["FAMILIES", "FAMILY", "PRESETS", "grow", "new_model"]
 
@@ -32,7 +32,7 @@ def new_model(parts: Split, config: Config) -> LstmAe:
 
 def grow(model: LstmAe, branch: Branch, signals: list[str], *, torchscript: bool) -> Grown:
     """A trained model as graphs of `branch`, which has heads."""
-    graphs = {ONNX: to_onnx.build(weights.stack(model), model.config.window, signals)}
+    graphs = {ONNX: lstm_ae_onnx.build(lstm_ae_weights.stack(model), model.config.window, signals)}
     if torchscript:
         graphs[TORCHSCRIPT] = to_torchscript(model)
     return Grown(branch, graphs, TorchGraph(model))

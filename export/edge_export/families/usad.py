@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch, Stage
-from edge_export.exporting import to_onnx, to_torchscript
+from edge_export.calibration.rules import BUDGET, Rule
+from edge_export.data.periods import rhythm
+from edge_export.data.recordings import Recording, Windows
+from edge_export.families.family import Family, Grown, Material, Trained, UselessModelError
 from edge_export.families.usad_network import Lesson, Network, Sizes, train_network
-from edge_export.family import Family, Grown, Material, Trained, UselessModelError
-from edge_export.periods import rhythm
-from edge_export.recordings import Recording, Windows
-from edge_export.rules import BUDGET, Rule
-from edge_export.verify import TorchGraph
+from edge_export.graphs.exporting import to_onnx, to_torchscript
+from edge_export.graphs.verify import TorchGraph
 from edge_kernels import band_radius
 
 __all__ = ["FAMILIES", "FAMILY", "PRESETS", "Config", "settle", "spans", "train"]

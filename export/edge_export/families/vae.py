@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge_export.training import Course, fit
+from edge_export.training.loop import Course, fit
 
 __all__ = ["Config", "Losses", "Shown", "Vae", "held_out", "train"]
 

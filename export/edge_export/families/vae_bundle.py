@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_anomaly.files.bundle import ONNX, ONNX_INT8, TORCHSCRIPT, Branch, Stage
-from edge_export.exporting import to_onnx, to_torchscript
+from edge_export.data.recordings import Windows
+from edge_export.families.family import Family, Grown, Material, Trained, UselessModelError
 from edge_export.families.projection import Projection, project
 from edge_export.families.vae import Config, Losses, Shown, Vae, train
-from edge_export.family import Family, Grown, Material, Trained, UselessModelError
-from edge_export.quantise import quantised
-from edge_export.recordings import Windows
-from edge_export.training import Course
-from edge_export.verify import TorchGraph
+from edge_export.graphs.exporting import to_onnx, to_torchscript
+from edge_export.graphs.quantise import quantised
+from edge_export.graphs.verify import TorchGraph
+from edge_export.training.loop import Course
 from edge_kernels import spectra
 
 __all__ = [

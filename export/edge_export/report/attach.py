@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_anomaly.errors import AgentError
-from edge_export.evaluation import Setting
-from edge_export.package import REPORT, add_file, read_bundle
-from edge_export.recordings import Recording
+from edge_export.bundles.package import REPORT, add_file, read_bundle
+from edge_export.data.recordings import Recording
+from edge_export.evaluation.results import Setting
+from edge_export.graphs.verify import load_model
 from edge_export.report.gather import gather, read_curves
 from edge_export.report.page import render
-from edge_export.verify import load_model
 
 __all__ = ["attach"]
 

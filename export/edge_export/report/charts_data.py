@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
-from edge_export.recordings import Recording
+from edge_export.data.recordings import Recording
 from edge_export.report.canvas import LIMIT, MUTED, SERIES, WIDE, drawn, plain
 from edge_kernels import dominant_periods, spectrum
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from numpy.typing import NDArray
 
-from edge_export.metrics import spans
+from edge_export.evaluation.metrics import spans
 from edge_export.report.canvas import (
     ALARM,
     EVENT,

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from edge_anomaly.errors import BundleError, RecordingError
 from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.ports import Graph, Model
-from edge_export.answers import in_turns
-from edge_export.evaluate import Judged, judge, judge_unlabelled
-from edge_export.evaluation import Setting
-from edge_export.package import CURVES
-from edge_export.recordings import Recording
+from edge_export.bundles.package import CURVES
+from edge_export.data.recordings import Recording
+from edge_export.evaluation.evaluate import Judged, judge, judge_unlabelled
+from edge_export.evaluation.results import Setting
+from edge_export.graphs.answers import in_turns
 from edge_export.report.material import Latent, Material, Story
 
 __all__ = ["gather", "projected", "read_curves"]

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_anomaly.files.bundle import Manifest
-from edge_export.evaluation import Evaluation
-from edge_export.metrics import Spans, spans
-from edge_export.recordings import Recording
+from edge_export.data.recordings import Recording
+from edge_export.evaluation.metrics import Spans, spans
+from edge_export.evaluation.results import Evaluation
 
 __all__ = ["Latent", "Material", "Story"]
 

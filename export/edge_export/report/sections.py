@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge_export import scoreboard
+from edge_export.evaluation import scoreboard
 from edge_export.report import charts_data, charts_model, charts_time
 from edge_export.report.charts_data import human_time
 from edge_export.report.material import Material, Story

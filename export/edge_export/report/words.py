@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from edge_export.metrics import spans
-from edge_export.rates import rate
+from edge_export.calibration.rates import rate
+from edge_export.evaluation.metrics import spans
 from edge_export.report.charts_data import human_time
 from edge_export.report.material import Material, Story
 

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.files.bundle import Branch
+from edge_export.bundles.train import Plan, train_bundle
+from edge_export.data.recordings import Recording, Slicing, Windows
+from edge_export.data.split import Split, split
 from edge_export.families import find
+from edge_export.families.family import UselessModelError
 from edge_export.families.gevae import Config, Gat, Gevae
 from edge_export.families.gevae_bundle import PRESETS, grow, joined, new_model, vitality
 from edge_export.families.gevae_dense import Ahead, DenseGat, Encode, densified
-from edge_export.family import UselessModelError
-from edge_export.recordings import Recording, Slicing, Windows
-from edge_export.split import Split, split
-from edge_export.train import Plan, train_bundle
-from edge_export.verify import load
+from edge_export.graphs.verify import load
 
 MINUTE = 60 * 10**9
 TINY = Config(window=16, node=8, heads=2, head=6, latent=5, latents=4, predictor=7, epochs=1)

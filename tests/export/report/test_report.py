@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from edge_anomaly.errors import BundleError
 from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.ports import Model
+from edge_export.bundles.package import CURVES, read_bundle
+from edge_export.bundles.train import Plan, train_bundle
 from edge_export.cli import main
-from edge_export.evaluation import Setting
+from edge_export.evaluation.results import Setting
 from edge_export.families import find
-from edge_export.package import CURVES, read_bundle
+from edge_export.graphs.verify import load_model
 from edge_export.report.attach import attach
 from edge_export.report.gather import gather, projected, read_curves
 from edge_export.report.material import Material
 from edge_export.report.page import render
 from edge_export.report.words import beware, expect
-from edge_export.train import Plan, train_bundle
-from edge_export.verify import load_model
 
 CURVE = {"learnt": np.array([1.0, 0.5, 0.3]), "held out": np.array([1.1, 0.6, 0.5])}
 

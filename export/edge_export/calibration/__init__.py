@@ -1,0 +1,1 @@
+"""Constants and thresholds, from healthy time alone."""

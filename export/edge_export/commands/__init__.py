@@ -1,0 +1,1 @@
+"""What `edge-export` is asked to do: a file a command."""

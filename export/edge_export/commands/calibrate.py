@@ -1,0 +1,167 @@
+"""edge-export calibrate: the command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import shtab
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from edge_anomaly.errors import ConfigError
+from edge_anomaly.files.config import Alarms, Clear, Raise
+from edge_anomaly.files.manifest import RULES
+from edge_export.bundles.package import read_bundle
+from edge_export.calibration.rules import BUDGET, DRIFT, MEAN_STD, TAIL, Rule
+from edge_export.data.sources import NAMES, healthy
+from edge_export.evaluation.scoreboard import PLAIN_WIDTH
+from edge_export.graphs.verify import load_model
+from edge_export.recalibration.recalibrate import Finding, Recalibrated, held_out, recalibrate, save
+from edge_export.recalibration.verdicts import read_verdicts
+
+__all__ = ["register", "run", "show"]
+
+EXAMPLES = """examples:
+  edge-export calibrate bundles/pumps --data last-month.csv --rule budget --parameter 0.1
+  edge-export calibrate bundles/pumps --data last-month.csv --labels verdicts.csv --out bundles/p2
+  edge-export calibrate bundles/servers --data asd --rule drift
+
+verdicts.csv has the columns device, start, end, verdict (true or false).
+"""
+DESCRIPTION = """Set a bundle's thresholds anew, without training: by another rule, on newer healthy
+time, or by what operators said about a few alarms. Says how many false alarms a day to expect, with
+the interval that so much healthy time allows, and refuses when there is too little to say."""
+USUAL = {MEAN_STD: 3.0, BUDGET: 0.1, TAIL: 1e-3}  # parameter where it is not a quantile
+SHARE = 0.2
+
+
+def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the class to itself
+    """Add the command to `edge-export`."""
+    usual, own = Alarms(), Rule()
+    command = subparsers.add_parser(
+        "calibrate",
+        help="a bundle's thresholds by another rule, newer time or verdicts",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = command.add_argument
+    add("bundle", type=Path, metavar="BUNDLE", help="its folder").complete = shtab.DIRECTORY
+    add(
+        "--data",
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="healthy time that the model did not learn from; of what it was trained on, the "
+        f"held-out rest is taken. {NAMES}",
+    ).complete = shtab.FILE
+    add("--rule", choices=RULES, help="of the thresholds; default: the bundle's own")
+    add(
+        "--parameter",
+        type=float,
+        help="the quantile (quantile, hour-of-week, drift), deviations (mean-std), alarms a day "
+        "(budget) or risk of a window (tail)",
+    )
+    add("--factor", type=float, default=own.factor, help="drift: times the median (default 3)")
+    add(
+        "--minutes",
+        type=float,
+        default=own.minutes,
+        help="drift: how far back the median looks (default a day)",
+    )
+    add(
+        "--labels", type=Path, metavar="FILE", help="operators' verdicts on events"
+    ).complete = shtab.FILE
+    add(
+        "--held-out",
+        type=float,
+        default=SHARE,
+        metavar="SHARE",
+        help="last share of training time, where that is all there is (default 0.2)",
+    )
+    add("--raise-after", type=int, default=usual.raise_.windows, metavar="N", help="windows above")
+    add("--clear-after", type=int, default=usual.clear.windows, metavar="N", help="windows below")
+    add(
+        "--out", type=Path, metavar="BUNDLE", help="default: the bundle itself"
+    ).complete = shtab.DIRECTORY
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:
+    """Calibrate, print what to expect, write."""
+    bundle = read_bundle(arguments.bundle)
+    rule = _rule(arguments, Rule.of(bundle.manifest.threshold))
+    if not 0 < arguments.held_out < 1:
+        raise ConfigError(f"--held-out: {arguments.held_out} is not between 0 and 1")
+    verdicts = read_verdicts(arguments.labels) if arguments.labels else []
+    recordings, part = held_out(bundle, healthy(arguments.data), arguments.held_out)
+    alarms = Alarms(
+        raise_=Raise(windows=max(1, arguments.raise_after)),
+        clear=Clear(windows=max(1, arguments.clear_after)),
+    )
+    model = load_model(bundle)
+    found = recalibrate(bundle, model, recordings, rule, verdicts, alarms)
+    if not part:
+        sys.stderr.write("taken as time that the model did not learn from: all of it\n")
+    show(found, Console())
+    out = arguments.out or arguments.bundle
+    save(bundle, model, found, arguments.bundle, out)
+    sys.stderr.write(f"{out}: written\n")
+
+
+def show(found: Recalibrated, console: Console) -> None:
+    """Print a row a device, and all of them together."""
+    if not console.is_terminal:
+        console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, show_edge=False)
+    table.add_column("device", no_wrap=True)
+    for heading in ("days", "threshold before", "after", "false alarms a day", "95 % interval"):
+        table.add_column(heading, justify="right")
+    judged = any(f.confirmed or f.false for f in found.findings)
+    if judged:
+        for heading in ("moved by verdicts", "confirmed told", "false repeated"):
+            table.add_column(heading, justify="right")
+    for finding in found.findings:
+        table.add_row(*_cells(finding, judged=judged))
+    console.print(table)
+    rule = found.manifest.threshold
+    console.print(
+        f"\nrule {rule.rule} {rule.parameter:g}; expect {found.expected} per device, with "
+        "thresholds of one half of this time counted on the other",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _cells(finding: Finding, *, judged: bool) -> list[str]:
+    expected = finding.expected
+    cells = [
+        finding.device,
+        f"{expected.days:.1f}",
+        f"{finding.before:.4g}",
+        f"{finding.after:.4g}",
+        f"{expected.a_day:.2f}",
+        f"{expected.low:.2f} to {expected.high:.2f}",
+    ]
+    if judged:
+        cells += [
+            f"x {finding.factor:.3g}",
+            f"{finding.told} of {finding.confirmed}",
+            f"{finding.repeated} of {finding.false}",
+        ]
+    return cells
+
+
+def _rule(arguments: argparse.Namespace, own: Rule) -> Rule:
+    name = arguments.rule or own.name
+    usual = own.parameter if name == own.name else USUAL.get(name, Rule().parameter)
+    parameter = usual if arguments.parameter is None else arguments.parameter
+    try:
+        if name != DRIFT:
+            return Rule(name, parameter)
+        return Rule(name, parameter, factor=arguments.factor, minutes=arguments.minutes)
+    except ValueError as exc:
+        raise ConfigError(f"--parameter: {exc}") from exc

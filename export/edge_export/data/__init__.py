@@ -1,0 +1,1 @@
+"""Recordings, wherever they come from, and the windows that the agent would cut from them."""

@@ -1,0 +1,1 @@
+"""Honest figures of detectors, always beside simple rivals."""

@@ -1,0 +1,1 @@
+"""Trained models as graph files, and what those answer in each runtime."""

@@ -1,0 +1,1 @@
+"""What is simulated, or put into recordings, so that accuracy can be told."""

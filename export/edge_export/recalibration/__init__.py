@@ -1,0 +1,1 @@
+"""Thresholds set anew, and the false alarms to expect of them."""

@@ -1,0 +1,1 @@
+"""The bundles that the demo runs, each trained anew by `python -m edge_export.shipped PLANT`."""

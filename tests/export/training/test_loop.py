@@ -1,0 +1,86 @@
+"""The training loop: learns, stops, repeats, goes on where it was left."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edge_anomaly.errors import ConfigError
+from edge_export.training.loop import Course, fit
+
+COURSE = Course(epochs=6, batch=8, learning_rate=0.05, patience=6, seed=1)
+X = torch.randn((64, 3), generator=torch.Generator().manual_seed(0))
+Y = X @ torch.tensor([[1.0], [-2.0], [0.5]])
+
+
+class Stopped(Exception):  # noqa: N818 - no error
+    pass
+
+
+def error(model: nn.Module) -> float:
+    with torch.no_grad():
+        return float(nn.functional.mse_loss(model(X), Y))
+
+
+def run(course: Course, *, stop_after: int = 99) -> tuple[nn.Linear, list[float]]:
+    torch.manual_seed(3)
+    model, calls = nn.Linear(3, 1), 0
+
+    def loss(rows: Tensor, _progress: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls > stop_after * 8:
+            raise Stopped
+        return nn.functional.mse_loss(model(X[rows]), Y[rows])
+
+    return model, fit(model, len(X), loss, lambda: error(model), course)
+
+
+def test_it_learns_and_keeps_the_best_epoch() -> None:
+    model, losses = run(COURSE)
+    assert min(losses) < 0.5 * losses[0]
+    assert error(model) == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_it_ends_when_held_out_time_gains_nothing() -> None:
+    _, losses = run(replace(COURSE, epochs=50, learning_rate=0.0, patience=2))
+    assert len(losses) == 3
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole, want = run(COURSE)
+    kept = replace(COURSE, checkpoint=tmp_path / "deep" / "run.pt", purpose="this")
+    with pytest.raises(Stopped):
+        run(kept, stop_after=3)
+    model, losses = run(kept)
+    assert losses == want
+    assert torch.equal(model.weight, whole.weight)
+    again, _ = run(kept)  # finished already: nothing is left to do
+    assert torch.equal(again.weight, whole.weight)
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    kept = replace(COURSE, checkpoint=tmp_path / "run.pt", purpose="this", epochs=1)
+    run(kept)
+    with pytest.raises(ConfigError, match="made for other recordings or settings"):
+        run(replace(kept, purpose="that"))
+    (tmp_path / "run.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(ConfigError, match="not a checkpoint"):
+        run(kept)
+
+
+def test_only_what_is_to_be_trained_moves() -> None:
+    first, second = nn.Linear(3, 3), nn.Linear(3, 1)
+    model = nn.Sequential(first, second)
+    before = first.weight.detach().clone()
+    fit(
+        model,
+        len(X),
+        lambda rows, _: nn.functional.mse_loss(model(X[rows]), Y[rows]),
+        lambda: 0.0,
+        COURSE,
+        second.parameters(),
+    )
+    assert torch.equal(first.weight, before)
