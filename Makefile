@@ -33,7 +33,7 @@ servers-bundle: $(VENV)/.dev  ## train the bundle of configs/servers.yaml again 
 	$(BIN)/edge-export train --family lstm-ae --data asd --out configs/bundles/servers --no-torchscript
 
 proof: $(VENV)/.dev  ## kill, cut, fill, jump and mutate everything, at full length: bench/results/proof.md (15 minutes)
-	PYTHONPATH=tests $(BIN)/python bench/proof.py
+	PYTHONPATH=bench:tests $(BIN)/python -m proof
 
 demo-bundle: $(VENV)/.dev  ## train the demo's bundles again, or one: make demo-bundle PLANT=compressors
 	$(BIN)/python -m edge_export.shipped $(PLANT)

@@ -1,9 +1,9 @@
-"""`kill -9` while readings pour in, on real brokers. bench/proof.py does it at full length."""
+"""`kill -9` while readings pour in, on real brokers. bench/proof does it at full length."""
 
 from pathlib import Path
 
 from brokers import Broker
-from proof_run import compare, killed
+from proof.run import compare, killed
 
 SLOTS = 150
 KILLS = 4

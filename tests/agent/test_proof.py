@@ -1,15 +1,15 @@
-"""The parts of bench/proof.py, each as short as shows something. `kill -9` is in test_crashes."""
+"""The parts of bench/proof, each as short as shows something. `kill -9` is in test_crashes."""
 
 from pathlib import Path
 
 import pytest
 from brokers import make_mosquitto
-from proof_broker import broker_killed, out_of_reach
-from proof_disk import NoMountError, refused_disk
-from proof_inside import clock_jumps
-from proof_plant import DEVICES, Ledger
-from proof_run import compare, killed
-from proof_swaps import swapped
+from proof.broker import broker_killed, out_of_reach
+from proof.disk import NoMountError, refused_disk
+from proof.inside import clock_jumps
+from proof.plant import DEVICES, Ledger
+from proof.run import compare, killed
+from proof.swaps import swapped
 
 SEED = 5
 

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import proof_plant
-from proof_plant import BASE, DEVICES, PERIOD_S, START_S, Ledger, plain
-
 from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.values import Message
+from proof import plant
+from proof.plant import BASE, DEVICES, PERIOD_S, START_S, Ledger, plain
 
 __all__ = [
     "PATIENCE_S",
@@ -156,9 +155,9 @@ def killed(
     url: str, folder: Path, slots: int, *, kills: int, rate: float, seed: int
 ) -> tuple[Ledger, str]:
     """Run the plant, killing the agent `kills` times; what was seen, and the agent's log."""
-    many = [one for slot in proof_plant.messages(slots, seed) for one in slot]
+    many = [one for slot in plant.messages(slots, seed) for one in slot]
     moments = random.Random(seed)  # noqa: S311 - no secret
-    text = proof_plant.config(url, more=STORE)
+    text = plant.config(url, more=STORE)
     with watching(url) as ledger, Gateway(folder, text) as gateway:
         until(ledger.online, "online")
         with pouring(url, many, rate):

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import proof_plant
-from proof_plant import Ledger
-from proof_run import Gateway, has_last_scores, pouring, until, watching
+from proof import plant
+from proof.plant import Ledger
+from proof.run import Gateway, has_last_scores, pouring, until, watching
 
 __all__ = ["NoMountError", "refused_disk", "small_disk"]
 
@@ -73,12 +73,12 @@ def refused_disk(
         The exit status where it ended by itself (None: it went on to the end), its log, and
         what was seen.
     """
-    many = [one for slot in proof_plant.messages(slots, seed) for one in slot]
+    many = [one for slot in plant.messages(slots, seed) for one in slot]
     half = len(many) // 2
     folder.mkdir(exist_ok=True)
     with small_disk(folder / "disk") as disk, watching(url) as ledger:
         store = f"store: {{path: disk, on_failure: {on_failure}, checkpoint: 1s}}"
-        with Gateway(folder, proof_plant.config(url, more=store)) as gateway:
+        with Gateway(folder, plant.config(url, more=store)) as gateway:
             until(ledger.online, "online")
             with pouring(url, many[:half], 1e9):
                 pass

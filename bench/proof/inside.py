@@ -4,14 +4,13 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import proof_plant
-from proof_plant import BASE, DEVICES, PERIOD_S, START_S, Ledger
-
 from edge_anomaly.compose import compose
 from edge_anomaly.memory.keeper import Keeper
 from edge_anomaly.memory.outbox import Outbox
 from edge_anomaly.service import serve
 from edge_anomaly.values import Message, Publish
+from proof import plant
+from proof.plant import BASE, DEVICES, PERIOD_S, START_S, Ledger
 
 __all__ = ["clock_jumps", "play"]
 
@@ -84,9 +83,9 @@ def play(slots: int, seed: int, offset_s: Callable[[int], float]) -> Ledger:
     """The plant under a clock that is off by `offset_s(slot)`."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "plant.yaml")
-        file.write_text(proof_plant.config("mqtt://127.0.0.1:1"), "utf-8")
+        file.write_text(plant.config("mqtt://127.0.0.1:1"), "utf-8")
         core = compose(file)[1]
-    film = Film(proof_plant.messages(slots, seed), offset_s)
+    film = Film(plant.messages(slots, seed), offset_s)
     serve(Keeper(core, Outbox(BASE)), film, film.clock, film.steady, lambda: film.over)
     return film.ledger
 

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 import msgspec
-import proof_plant
-from proof_plant import BASE, BUNDLE
-from proof_run import STORE, Gateway, has_last_scores, pouring, until, watching
 
 from edge_anomaly.adapters.mqtt_client import PlainClient
+from proof import plant
+from proof.plant import BASE, BUNDLE
+from proof.run import STORE, Gateway, has_last_scores, pouring, until, watching
 
 __all__ = ["swapped"]
 
@@ -28,10 +28,10 @@ def swapped(url: str, folder: Path, times: int, *, settled: int = 5) -> tuple[fl
     # Other bytes, so that nothing is taken for the same model.
     manifest = folder / "two" / "manifest.yaml"
     manifest.write_text(manifest.read_text("utf-8").replace("version: '1'", "version: '2'"))
-    text = proof_plant.config(url, more=STORE).replace(str(BUNDLE), "one")
+    text = plant.config(url, more=STORE).replace(str(BUNDLE), "one")
     replies: list[dict[str, object]] = []
     memory = []
-    many = [one for slot in proof_plant.messages(SLOTS, 1) for one in slot]
+    many = [one for slot in plant.messages(SLOTS, 1) for one in slot]
     with (
         watching(url) as ledger,
         Gateway(folder, text) as gateway,

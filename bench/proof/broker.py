@@ -10,13 +10,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
-import proof_plant
 from brokers import make_mosquitto
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from proof_plant import BASE, Ledger
-from proof_run import STORE, Gateway, has_last_scores, pouring, until, watching
+
+from proof import plant
+from proof.plant import BASE, Ledger
+from proof.run import STORE, Gateway, has_last_scores, pouring, until, watching
 
 __all__ = ["Cable", "broker_killed", "out_of_reach"]
 
@@ -61,7 +62,7 @@ def broker_killed(
     It ends when as many as `events` have come, or no more come: a broker that writes every
     change to disk is slow.
     """
-    many = [one for slot in proof_plant.messages(slots, seed) for one in slot]
+    many = [one for slot in plant.messages(slots, seed) for one in slot]
     folder.mkdir(exist_ok=True)
     place = f"persistence_location {folder}/\n"
     broker = make_mosquitto(folder, f"{KEEPING}\n{place}")
@@ -69,7 +70,7 @@ def broker_killed(
     ledger = Ledger()
     try:
         with (
-            Gateway(folder, proof_plant.config(broker.url, more=STORE)) as gateway,
+            Gateway(folder, plant.config(broker.url, more=STORE)) as gateway,
             persistent(broker.url, ledger),
         ):
             until(ledger.online, "online")
@@ -85,7 +86,7 @@ def broker_killed(
                     until(lambda n=before: gateway.log.count(" connected to ") > n, "back")  # type: ignore[misc] # bound at once
             until(lambda: len(ledger.events) >= events or _quiet(ledger), "all events", 600.0)
             with watching(broker.url) as late:
-                until(lambda: len(late.states) == len(proof_plant.DEVICES), "retained states")
+                until(lambda: len(late.states) == len(plant.DEVICES), "retained states")
                 until(late.online, "retained status")
             if gateway.stop():
                 raise RuntimeError(gateway.log)
@@ -161,14 +162,14 @@ def out_of_reach(
     url: str, folder: Path, slots: int, *, rate: float, seed: int
 ) -> tuple[Ledger, int, float]:
     """Pull the cable while the plant goes on; what was seen, the backlog, seconds to drain it."""
-    many = [one for slot in proof_plant.messages(slots, seed) for one in slot]
+    many = [one for slot in plant.messages(slots, seed) for one in slot]
     first = len(many) // 10
     folder.mkdir(exist_ok=True)
     cable = Cable(url)
     try:
         with (
             watching(url) as ledger,
-            Gateway(folder, proof_plant.config(cable.url, more=STORE)) as gateway,
+            Gateway(folder, plant.config(cable.url, more=STORE)) as gateway,
         ):
             until(ledger.online, "online")
             with pouring(url, many[:first], rate):

@@ -1,6 +1,6 @@
 """The proof: crashes, broken brokers, full disks, wrong clocks, nonsense. bench/results/proof.md.
 
-    python bench/proof.py
+    make proof
 
 Everything at full length on real brokers (mosquitto; the embedded one for the kills as well),
 by the commands a user runs. tests/agent/test_crashes.py and its like do it all shortly.
@@ -17,14 +17,14 @@ from pathlib import Path
 from brokers import Broker, make_broker
 from fuzz import fuzz
 from machine import cpu
-from proof_broker import broker_killed, out_of_reach
-from proof_disk import NoMountError, refused_disk
-from proof_inside import clock_jumps
-from proof_plant import DEVICES, Ledger
-from proof_run import Compared, compare, killed
-from proof_swaps import swapped
 
 from edge_export.bundles.provenance import commit, versions
+from proof.broker import broker_killed, out_of_reach
+from proof.disk import NoMountError, refused_disk
+from proof.inside import clock_jumps
+from proof.plant import DEVICES, Ledger
+from proof.run import Compared, compare, killed
+from proof.swaps import swapped
 
 SEED = 20
 KILLS, KILL_SLOTS = 30, 900
@@ -35,7 +35,7 @@ DISK_SLOTS = 200
 CLOCK_SLOTS = 300
 SWAPS = 50
 PAYLOADS = 1_000_000
-OUT = Path(__file__).parent / "results" / "proof.md"
+OUT = Path(__file__).parents[1] / "results" / "proof.md"
 HEAD = "| | faults | messages sent | lost | events expected | seen | repeated | right |"
 RULE = "|---|---:|---:|---:|---:|---:|---:|---|"
 

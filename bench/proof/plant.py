@@ -32,7 +32,7 @@ __all__ = [
     "send",
 ]
 
-BUNDLE = Path(__file__).parents[1] / "configs" / "bundles" / "servers"
+BUNDLE = Path(__file__).parents[2] / "configs" / "bundles" / "servers"
 BASE = "edge-agent/v1/proof/gw"
 DEVICES = tuple(f"omi-{number}" for number in range(1, 9))
 PERIOD_S = 300
