@@ -106,6 +106,8 @@ def _processes(family: str, seed: int = 0) -> Iterator[Cell]:
         for preset in ("mahalanobis", "paper", "t2"):
             yield Cell("tep", "all", family, preset, seed)
             yield Cell("skab", "all", family, preset, seed)
+    if family in {"lstm-ae", "gevae"}:
+        yield Cell("tep", "all", family, "mahalanobis", seed)
     if family in {*LINEAR, *REFERENCES, "lstm-ae"}:
         yield Cell("skab", "all", family, seed=seed)
 

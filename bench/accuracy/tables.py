@@ -119,9 +119,21 @@ TABLES = (
     Table("Root cause on ASD", "asd", CAUSES, "The same."),
     Table(
         "Tennessee Eastman process", "tep",
-        {"detection_rate": "detection rate", "false_alarm_rate": "false alarms before the fault"},
+        {
+            "raw_detection_rate": "detected, raw score",
+            "raw_false_alarm_rate": "false",
+            "detection_rate": "detected, smoothed",
+            "false_alarm_rate": "false",
+            "raw_easy_detection_rate": "without 3, 9, 15: raw",
+            "easy_detection_rate": "smoothed",
+        },
         "The 15 faults that are here, at a limit that 1 % of 48 healthy hours exceed (gate .77, "
-        "with smoothing .82; PCA with 11 components, T2 or SPE, in the notes: .695).",
+        "with smoothing .82; PCA with 11 components, T2 or SPE, in the notes: .695). Smoothed: the "
+        "larger of the score and its average over half an hour, each by its healthy level. False: "
+        "share of the eight hours before each fault. The gate of .82 comes of all 21 faults, on "
+        "which the same Mahalanobis distance gave .795 and .831 in the notes; faults 3, 9 and 15, "
+        "a fifth of those that are here, are undetectable by convention: every other fault from "
+        "its first sample to its last would make .80.",
     ),
     Table(
         "SKAB: water circuit", "skab",
@@ -129,13 +141,16 @@ TABLES = (
             "f1": "F1",
             "false_alarm_rate": "false alarms",
             "missed_alarm_rate": "missed alarms",
-            "alarm_rate": "alarm rate",
             "ap": "mean AP",
+            "smoothed_f1": "smoothed: F1",
+            "smoothed_false_alarm_rate": "false alarms",
+            "smoothed_missed_alarm_rate": "missed alarms",
         },
         "Leaderboard's protocol: the first 400 s of each experiment to learn from (half of them "
-        "calibrate), the rest judged together. Published (v0.9): Conv-AE .78 at 13.6 % false and "
-        "28.0 % missed, T2+Q .76 at 26.6 / 24.9, LSTM-AE .74 at 30.0 / 25.9, Isolation Forest .29 "
-        "at 2.6 / 82.9.",
+        "calibrate), the rest judged together. Smoothed: with the recipe's average, here "
+        "over ten samples, whose level 200 s do not tell. Published (v0.9): Conv-AE .78 at 13.6 % "
+        "false and 28.0 % missed, T2+Q .76 at 26.6 / 24.9, LSTM-AE .74 at 30.0 / 25.9, Isolation "
+        "Forest .29 at 2.6 / 82.9.",
     ),
     *(
         Table(

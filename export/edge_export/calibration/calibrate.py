@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.errors import RecordingError
+from edge_anomaly.errors import ConfigError, RecordingError
 from edge_anomaly.files.bundle import Branch, Manifest, Stage, Threshold
 from edge_anomaly.scoring import (
     HOURLY,
@@ -39,7 +39,10 @@ __all__ = [
     "Fitting",
     "Rule",
     "calibrate",
+    "check_statistic",
     "default_recipe",
+    "distance_recipe",
+    "recipe_of",
     "thresholds",
 ]
 
@@ -53,6 +56,7 @@ LEVEL_FLOOR = 0.1  # of that level: a device that never erred must not divide by
 FEW_SIGNALS = 20
 DAYS_TO_COUNT = 100  # of healthy time, to count alarms of a budget in
 RIDGE = 1e-2  # of the mean variance: residuals of one machine are nearly collinear
+STATISTICS = ("residual", "mahalanobis")  # what of a network's residual may count
 
 
 def default_recipe(signals: int, *, minutes: float = 12.0, with_raw: bool = True) -> list[Stage]:
@@ -74,6 +78,39 @@ def default_recipe(signals: int, *, minutes: float = 12.0, with_raw: bool = True
         Stage(stage="combine"),
         Stage(stage="smooth", minutes=minutes),
     ]
+
+
+def distance_recipe(minutes: float = 12.0) -> list[Stage]:
+    """The Mahalanobis distance of the last step's residual, smoothed.
+
+    For processes whose signals are correlated and whose noise is Gaussian (research: best on the
+    Tennessee Eastman process, worse than `default_recipe` on servers).
+
+    Args:
+        minutes: Time constant of the average.
+    """
+    return [
+        Stage(stage="residual"),
+        Stage(stage="reduce", how="mahalanobis"),
+        Stage(stage="smooth", minutes=minutes),
+    ]
+
+
+def recipe_of(statistic: str, signals: int, minutes: float) -> list[Stage]:
+    """The recipe that a network's `statistic` names, one that `check_statistic` lets pass."""
+    if statistic == "mahalanobis":
+        return distance_recipe(minutes)
+    return default_recipe(signals, minutes=minutes)
+
+
+def check_statistic(statistic: str) -> None:
+    """Refuse a name that is none.
+
+    Raises:
+        ConfigError: Names those that there are.
+    """
+    if statistic not in STATISTICS:
+        raise ConfigError(f"statistic: no {statistic!r}; there are {', '.join(STATISTICS)}")
 
 
 def calibrate(
@@ -199,7 +236,25 @@ def _fit_recipe(
             recipe.run(mine, batch)
             for recipe, mine, batch in zip(recipes, tracks, batches, strict=True)
         ]
+        if stage.how == "mahalanobis" and not known:
+            tracks[0] = _left_out(tracks[0], batches[0].device)
     return tracks
+
+
+def _left_out(distance: Floats, device: NDArray[np.int64]) -> Floats:
+    """Each held-out window's distance by the metric of all but itself, (N, T).
+
+    A window lies closer by a covariance that it is part of: with 52 signals and 960 windows a
+    limit from such distances let 2.9 % of healthy time pass for 1 %. What the rest would have said
+    follows from its own distance (Sherman and Morrison 1950; the ridge shrinks along with n).
+    """
+    found = distance.astype(np.float64)
+    for d in np.unique(device):
+        mine = device == d
+        n = int(mine.sum())
+        square = found[mine] ** 2
+        found[mine] = np.sqrt(n / (n - 1) * square / np.maximum(1 - square / (n - 1), 1 / n))
+    return found.astype(np.float32)
 
 
 def _fit_whiten(fitting: Fitting) -> Constants:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GATConv
 
 from edge_anomaly.errors import ConfigError
+from edge_export.calibration.calibrate import check_statistic
 
 __all__ = [
     "Config",
@@ -50,6 +51,9 @@ class Config:
     predictor: int = 64  # units of the predictor's LSTM
     embedded: bool = True  # nodes know themselves; without it the decoder is the literal one
     whole: bool = False  # score the whole window by its raw mean square, not the last step
+    # What of the last step counts: each signal by itself, or the distance of all together, which
+    # is better where signals are correlated and noise is Gaussian: mahalanobis.
+    statistic: str = "residual"
     clip: float = 3.0  # scaled values beyond +-clip are cut
     beta: float = 1e-3  # weight of a latent's mean KL beside the mean square error
     stride: int = 1  # hops between cut windows; the predictor learns from all of them
@@ -71,6 +75,7 @@ class Config:
             raise ConfigError(f"node_encoder: no {self.node_encoder!r}; there are {known}")
         if self.window < SHORTEST:
             raise ConfigError(f"window: the convolutions need {SHORTEST} slots at least")
+        check_statistic(self.statistic)
 
 
 KERNEL, STRIDE = 5, 2  # of both convolutions along the window

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch, Stage
-from edge_export.calibration.calibrate import default_recipe
+from edge_export.calibration.calibrate import recipe_of
 from edge_export.calibration.rules import DRIFT, Rule
 from edge_export.data.recordings import Windows
 from edge_export.data.split import Split
@@ -28,6 +28,7 @@ PRESETS = {
     # As published: the literal decoder, and the raw error of the whole predicted window. It
     # reconstructs worse than each signal's mean, which is no reason to refuse it here.
     "paper": Config(embedded=False, whole=True, epochs=8, most_unexplained=float("inf")),
+    "mahalanobis": Config(statistic="mahalanobis"),  # for correlated signals, Gaussian noise
     "gru": Config(node_encoder="gru"),
     "small": Config(node=16, head=16, latent=16, predictor=32),  # for few signals
 }
@@ -284,7 +285,7 @@ def _recipe(material: Material, config: Config) -> list[Stage]:
             Stage(stage="residual", span="whole"),
             Stage(stage="reduce", how="mean-square", pool=True),
         ]
-    return default_recipe(len(material.parts.signals), minutes=material.smooth_minutes)
+    return recipe_of(config.statistic, len(material.parts.signals), material.smooth_minutes)
 
 
 # Levels of servers drift: a fixed quantile alarmed on 7 to 20 % of their later time.

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.files.bundle import ONNX, Branch, Stage
 from edge_anomaly.scoring import constant_key
-from edge_export.calibration.calibrate import default_recipe
+from edge_export.calibration.calibrate import default_recipe, distance_recipe
 from edge_export.calibration.rules import DRIFT, Rule
 from edge_export.data.split import Split
 from edge_export.families.family import Family, Grown, Material, Trained
@@ -240,10 +240,9 @@ def _recipe(
         key["mean"]: np.stack(mean).astype(np.float32)[:, np.newaxis],
         key["precision"]: np.stack(precision).astype(np.float32)[:, np.newaxis],
     }
-    stages = [last, Stage(stage="reduce", how="mahalanobis")]
     if config.statistic == "mahalanobis":
-        stages.append(Stage(stage="smooth", minutes=minutes))
-    return stages, constants
+        return distance_recipe(minutes), constants
+    return [last, Stage(stage="reduce", how="mahalanobis")], constants
 
 
 def _metric(parts: Split, d: int, config: Config, *, whole: bool) -> tuple[Steps, Steps]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from edge_export.calibration.calibrate import check_statistic
 from edge_export.data.recordings import Windows
 from edge_export.training.loop import Course, fit
 
@@ -35,6 +36,9 @@ class Config:
     inner: int = 32  # units of the LSTM next to the latent
     latent: int = 16  # width of what the encoder says about a window
     clip: float = 3.0  # scaled values beyond +-clip are cut: one spike must not rule a window
+    # What of a residual counts: each signal by itself, or the distance of all together, which is
+    # better where signals are correlated and noise is Gaussian: mahalanobis.
+    statistic: str = "residual"
     stride: int = 2  # hops between training windows: neighbours teach nearly the same
     epochs: int = 8  # at most; held-out loss flattens after 5 to 8 on eight servers
     batch: int = 256  # windows of all devices together in a step
@@ -43,6 +47,9 @@ class Config:
     held_out: float = 0.2  # last share of each device's time: stops training, calibrates
     seed: int = 0  # weights and order of the windows
     threads: int = 1  # of torch; part of what makes a run repeat exactly
+
+    def __post_init__(self) -> None:
+        check_statistic(self.statistic)
 
 
 class Scaler(nn.Module):

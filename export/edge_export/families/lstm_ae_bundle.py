@@ -3,7 +3,7 @@
 import torch
 
 from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch
-from edge_export.calibration.calibrate import default_recipe
+from edge_export.calibration.calibrate import recipe_of
 from edge_export.data.split import Split
 from edge_export.families import lstm_ae_onnx, lstm_ae_weights
 from edge_export.families.family import Family, Grown, Material, Trained
@@ -18,6 +18,7 @@ PRESETS = {
     "published": Config(),  # the same, by its older name
     "paper": Config(),
     "small": Config(outer=32, inner=16, latent=8),  # a quarter of the size, for few signals
+    "mahalanobis": Config(statistic="mahalanobis"),  # for correlated signals, Gaussian noise
     "compressors": Config(outer=24, inner=16, stride=6, learning_rate=1e-2),  # ten coupled signals
 }
 
@@ -45,7 +46,7 @@ def _train(material: Material, config: Config) -> Trained:
     branch = Branch(name="main", window=config.window, hop=material.slicing.hop, heads=True)
     return Trained(
         branches=[grow(model, branch, list(parts.signals), torchscript=material.torchscript)],
-        recipe=default_recipe(len(parts.signals), minutes=material.smooth_minutes),
+        recipe=recipe_of(config.statistic, len(parts.signals), material.smooth_minutes),
         metrics={"epochs": float(len(losses) - 1), "held_out_loss": min(losses)},
         curves={"held out": losses},
     )

@@ -5,12 +5,20 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_anomaly.errors import RecordingError
-from edge_anomaly.files.bundle import Bundle, Manifest, Threshold
+from edge_anomaly.errors import ConfigError, RecordingError
+from edge_anomaly.files.bundle import Bundle, Manifest, Signal, Threshold
 from edge_anomaly.scoring import Batch, Recipe, smoothing_weight
 from edge_export.bundles.train import Plan, train_bundle
-from edge_export.calibration.calibrate import DEVIATION_FLOOR, Rule, calibrate, default_recipe
+from edge_export.calibration.calibrate import (
+    DEVIATION_FLOOR,
+    RIDGE,
+    Rule,
+    calibrate,
+    default_recipe,
+    distance_recipe,
+)
 from edge_export.data.recordings import Recording
+from edge_export.families.gevae import Config as GevaeConfig
 from edge_export.families.lstm_ae import Config
 
 N = 4000
@@ -136,3 +144,53 @@ def test_labels_change_nothing(
         for i, some in enumerate((recordings, labelled))
     )
     assert plain.sha256 == marked.sha256
+
+
+def test_a_distance_is_calibrated_by_the_covariance_of_all_other_windows(
+    manifest: Manifest,
+) -> None:
+    manifest = msgspec.structs.replace(manifest, devices=["a"], recipe=distance_recipe()[:2])
+    rng = np.random.default_rng(0)
+    n = 40
+    residual = rng.normal(0, [0.1, 0.2, 0.05, 0.4], (n, 1, 4)).astype(np.float32)
+    constants, _ = fitted(manifest, residual, np.zeros(n, np.int64), Rule("quantile", 1 - 1e-9))
+    spread = np.cov(residual[:, 0].T, bias=True)
+    ridge = RIDGE * np.trace(spread) / 4
+    left_out = []
+    for i in range(n):
+        others = np.delete(residual[:, 0], i, axis=0).astype(np.float64)
+        off = residual[i, 0] - others.mean(axis=0)
+        metric = np.cov(others.T, bias=True) + ridge * n / (n - 1) * np.eye(4)
+        left_out.append(np.sqrt(off @ np.linalg.solve(metric, off)))
+    assert constants["threshold"][0] == pytest.approx(max(left_out), rel=1e-4)
+    # Where they are seen again, they lie within it.
+    assert run(manifest, constants, residual, np.zeros(n, np.int64)).max() < max(left_out)
+
+
+def test_a_limit_on_distances_holds_on_time_that_it_never_saw(manifest: Manifest) -> None:
+    signals = [Signal(name=f"s{i}") for i in range(30)]
+    recipe = distance_recipe()[:2]
+    manifest = msgspec.structs.replace(manifest, devices=["a"], recipe=recipe, signals=signals)
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(0, 0.1, (5000, 1, 30)).astype(np.float32)
+    row = np.zeros(5000, np.int64)
+    constants, _ = fitted(manifest, drawn[:500], row[:500], Rule("quantile", 0.95))
+    later = run(manifest, constants, drawn[500:], row[500:]) > constants["threshold"][0]
+    assert later.mean() == pytest.approx(0.05, abs=0.02)  # .1 by distances of their own
+
+
+def test_a_network_is_judged_by_the_statistic_that_it_asks_for(
+    tmp_path: Path, recordings: list[Recording], small: Config
+) -> None:
+    plan = Plan(name="whole", torchscript=False, smooth_minutes=5.0)
+    config = replace(small, statistic="mahalanobis")
+    bundle = train_bundle("lstm-ae", recordings, config, tmp_path / "bundle", plan)
+    assert [(s.stage, s.how) for s in bundle.manifest.recipe] == [
+        ("residual", None), ("reduce", "mahalanobis"), ("smooth", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("family", [Config, GevaeConfig], ids=["lstm-ae", "gevae"])
+def test_a_statistic_that_is_none_is_refused(family: type) -> None:
+    with pytest.raises(ConfigError, match="statistic: no 'spread'; there are residual, mahal"):
+        family(statistic="spread")
