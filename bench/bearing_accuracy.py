@@ -1,6 +1,7 @@
 """How well damaged bearings are found, on the generator of edge_anomaly.plants.vibration.
 
-python bench/bearing_accuracy.py [--seeds 1 2 3]     # an hour or two
+python bench/bearing_accuracy.py [--seeds 1 2 3]     # SOMETIME
+python bench/bearing_accuracy.py --table             # the table again, from the rows kept
 python bench/bearing_accuracy.py --shipped           # only the demo's bundle: seconds, no training
 
 Trains each bundle on healthy snapshots, lets it set its threshold at the 99th percentile of
@@ -11,11 +12,12 @@ kurtosis of the band are judged per bearing in healthy deviations, the largest c
 
 import argparse
 import functools
+import json
 import logging
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,9 +40,12 @@ from edge_export.graphs.verify import load_model
 from edge_export.grounds.bearings import PERIOD_NS, recording
 
 RESULTS = Path(__file__).parent / "results" / "bearings.md"
+KEPT = RESULTS.with_suffix(".ndjson")  # a row a detector and seed
 LEVELS = (-16, -13, -10, -8, -6, -3, 0)  # dB
 BEARING = 2  # the third fails
-LEARN, HELD, JUDGE, DAMAGED = 900, 400, 400, 200  # snapshots
+# Snapshots. Of 400, the 99th percentile is decided by the fourth and fifth largest, and leaves
+# 1.2 % of new ones above it, give or take .6.
+LEARN, HELD, JUDGE, DAMAGED = 900, 1000, 1000, 200
 FEW, FEW_DAMAGED = (-16, -13, -10, -6), 100  # levels and snapshots of each, with --shipped
 QUANTILE = 0.99
 HEAD = f"""\
@@ -50,7 +55,8 @@ Made by `python bench/bearing_accuracy.py`: share of snapshots above the thresho
 99th percentile of {HELD} held-out healthy ones; judged on {JUDGE} other healthy and {DAMAGED}
 damaged snapshots a level. Level: RMS of the strikes over that of a healthy bearing. top-1 and
 share: how often the damaged bearing is blamed first at -10 dB, and its share of the blame. All but
-the last two rows are bundles in the agent's own scorer; `paper` is judged window by window.
+the last two rows are bundles in the agent's own scorer; `paper` is judged window by window. False
+positives: 1 % is aimed at; limit and count alone give a seed's share a deviation of .45 %.
 """
 Floats = NDArray[np.float64]
 log = logging.getLogger(__name__)
@@ -60,6 +66,7 @@ log = logging.getLogger(__name__)
 class Row:
     """What came of one detector on one seed."""
 
+    seed: int
     name: str
     false: float  # share of healthy snapshots above the threshold
     recall: Mapping[int, float]  # by dB
@@ -154,7 +161,7 @@ def row(
         if level == -10:
             first = float((blame.argmax(axis=1) == BEARING).mean())
             share = float(np.median(blame[:, BEARING] / np.maximum(blame.sum(axis=1), 1e-9)))
-    return Row(name, float((healthy > 1).mean()), recall, first, share)
+    return Row(seed, name, float((healthy > 1).mean()), recall, first, share)
 
 
 def rows(seed: int) -> list[Row]:
@@ -180,14 +187,7 @@ def rows(seed: int) -> list[Row]:
                 stride=3 if preset == "paper" else 1,  # of 8100 windows that overlap
             )
             bundle = train_bundle(family, [train], config, Path(folder, preset), plan)
-            log.info(
-                "%s",
-                (
-                    seed,
-                    preset,
-                    bundle.manifest.provenance.metrics,
-                ),
-            )
+            log.info("%d %s: %s", seed, preset, bundle.manifest.provenance.metrics)
             found.append(row(name, by_bundle(bundle, ONNX), seed))
             log.info("%s", found[-1])
             if ONNX_INT8 in bundle.manifest.branches[0].graphs and preset == "default":
@@ -197,8 +197,6 @@ def rows(seed: int) -> list[Row]:
         row("kurtosis of the band", by_hand(band_kurtosis, held), seed),
         row("RMS", by_hand(rms, held), seed),
     ]
-    for one in found[-2:]:
-        log.info("%s", (one,))
     return found
 
 
@@ -233,23 +231,43 @@ def table(found: Sequence[Row], levels: Sequence[int] = LEVELS) -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the seeds that are asked for, keep their rows, write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13])
     parser.add_argument("--shipped", action="store_true", help="judge the demo's bundle alone")
-    args = parser.parse_args()
-    judge_seed, levels, out = (
-        (shipped, FEW, RESULTS.with_stem("bearings-demo"))
-        if args.shipped
-        else (rows, LEVELS, RESULTS)
-    )
-    text = table([one for seed in args.seeds for one in judge_seed(seed)], levels)
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    args = parser.parse_args(argv)
+    if args.shipped:
+        found = [one for seed in args.seeds for one in shipped(seed)]
+        _write(RESULTS.with_stem("bearings-demo"), HEAD_SHIPPED, args.seeds, table(found, FEW))
+        return 0
+    kept = list(read())
+    for seed in [] if args.table else args.seeds:
+        kept = [one for one in kept if one.seed != seed] + rows(seed)
+        KEPT.write_text("".join(json.dumps(asdict(one)) + "\n" for one in kept), "utf-8")
+    _write(RESULTS, HEAD, sorted({one.seed for one in kept}), table(kept))
+    return 0
+
+
+def read() -> Iterator[Row]:
+    """Rows of the seeds that were run."""
+    for line in KEPT.read_text("utf-8").splitlines() if KEPT.exists() else ():
+        found = json.loads(line)
+        recall = {int(level): value for level, value in found.pop("recall").items()}
+        yield Row(**found, recall=recall)
+
+
+def _write(path: Path, head: str, seeds: Sequence[int], text: str) -> None:
     sys.stdout.write(text + "\n")
     about = ", ".join(f"{name} {version}" for name, version in provenance.versions().items())
-    out.write_text(
-        f"{HEAD_SHIPPED if args.shipped else HEAD}\nSeeds {', '.join(map(str, args.seeds))}; "
-        f"{datetime.now(UTC):%Y-%m-%d}; commit {provenance.commit()[:12]}; {cpu()}; {about}\n\n"
-        f"{text}\n",
+    path.write_text(
+        f"{head}\nSeeds {', '.join(map(str, seeds))}; {datetime.now(UTC):%Y-%m-%d}; "
+        f"commit {provenance.commit()[:12]}; {cpu()}; {about}\n\n{text}\n",
         "utf-8",
     )
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    sys.exit(main())
