@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import power_paired
 from machine import cpu
 
 from edge_anomaly.errors import AgentError
@@ -154,7 +155,14 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
                     if some:
                         lines.append(_line(preset, name, budget, some))
         lines.append("")
-    lines += [_kinds(rows), ""]
+    lines += [
+        _kinds(rows),
+        "",
+        *power_paired.differences(rows, BUDGETS[0]),
+        "",
+        *power_paired.counts(rows, BUDGETS[0]),
+        "",
+    ]
     lines.append(
         f"{cpu()}; {datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
         + ", ".join(f"{name} {number}" for name, number in versions().items())
