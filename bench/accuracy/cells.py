@@ -78,7 +78,8 @@ def cells(*, fast: bool = False, seeds: int = 1) -> Iterator[Cell]:
 
 
 def _bearings(seed: int) -> Iterator[Cell]:
-    for preset in ("default", "components", "mean"):
+    # The other two draw nothing.
+    for preset in ("default", "components", "mean")[: 1 if seed else 3]:
         yield Cell("cwru", "all", "vae", preset, seed)
         yield Cell("pronostia", "all", "vae", preset, seed)
     yield Cell("ims", "all", "vae", seed=seed)

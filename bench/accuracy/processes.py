@@ -44,7 +44,7 @@ def run_tep(cell: Cell) -> Iterator[Row]:
         rng = np.random.default_rng(cell.seed)
         for name, fault in zip(names, faults, strict=True):
             alarm = rng.random(fault.t_ns.size) > ONE_PERCENT.parameter
-            yield from _tep_rows(cell, name, alarm[tep.FAULT_ROW :], alarm[: tep.FAULT_ROW])
+            yield from _tep_rows(cell, name, alarm[tep.FAULT_ROW :], alarm[: tep.FAULT_ROW], "raw_")
         return
     given = {"held_out": rows[1] / sum(rows)}
     for prefix, minutes in (("", TEP_SMOOTH_MINUTES), ("raw_", RAW_MINUTES)):
@@ -57,7 +57,7 @@ def run_tep(cell: Cell) -> Iterator[Row]:
 
 
 def _tep_rows(
-    cell: Cell, name: str, during: np.ndarray, before: np.ndarray, prefix: str = ""
+    cell: Cell, name: str, during: np.ndarray, before: np.ndarray, prefix: str
 ) -> Iterator[Row]:
     entity = replace(cell, entity=name)
     yield Row.of(entity, f"{prefix}detection_rate", float(during.mean()))

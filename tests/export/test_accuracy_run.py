@@ -60,8 +60,12 @@ def test_random_and_always_are_worth_what_they_must_be() -> None:
 
 def test_mahalanobis_meets_the_gate_of_the_chemical_process() -> None:
     found = figures(Cell("tep", "all", "pca", "mahalanobis"))
-    assert found["detection_rate"] > 0.77
-    assert found["false_alarm_rate"] < 0.02
+    assert found["raw_detection_rate"] > 0.77
+    assert found["raw_easy_detection_rate"] > 0.95
+    # Smoothed, three faults of fifteen stay undetectable: .80 is the most that the others give.
+    assert found["detection_rate"] > 0.795
+    assert found["easy_detection_rate"] > 0.98
+    assert max(found["raw_false_alarm_rate"], found["false_alarm_rate"]) < 0.02
 
 
 def flaky(times: int) -> Runner:
