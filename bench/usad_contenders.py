@@ -39,10 +39,6 @@ def network(path: str, window: int) -> Network:
         clock=True,
         adversary=0.2,
         both=path == "published",
-        epochs=1,
-        batch=64,
-        learning_rate=1e-3,
-        seed=SEED,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
+from coupled import record
 
 from edge_anomaly.files.bundle import Bundle
 from edge_export.bundles.package import read_bundle
@@ -9,22 +9,7 @@ from edge_export.bundles.train import Plan, train_bundle
 from edge_export.data.recordings import Recording
 from edge_export.families.lstm_ae import Config
 
-SECOND = 10**9
-SIGNALS = ("flow", "pressure", "temperature", "level")
 SMALL = Config(window=8, outer=7, inner=5, latent=3, epochs=1, batch=64, seed=3)
-
-
-def record(device: str, seed: int, rows: int = 600) -> Recording:
-    """Four coupled signals around levels that differ from device to device."""
-    rng = np.random.default_rng(seed)
-    phase = np.arange(rows)[:, None] / np.array([17.0, 29.0, 53.0, 23.0])
-    values = 10.0 * seed + np.sin(phase) * [1, 5, 0.2, 40] + rng.normal(0, 0.05, (rows, 4))
-    return Recording(
-        device=device,
-        t_ns=1_700_000_000 * SECOND + np.arange(rows) * 60 * SECOND,
-        signals=SIGNALS,
-        values=values.astype(np.float32),
-    )
 
 
 @pytest.fixture(scope="session")

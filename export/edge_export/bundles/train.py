@@ -152,7 +152,7 @@ def train_bundle(
         float32=plan.float32,
     )
     bundle = write_bundle(out, files)
-    for checkpoint in out.parent.glob(f".{out.name}.training.*.pt"):
+    for checkpoint in out.parent.glob(f".{out.name}.training.*"):
         checkpoint.unlink()
     return bundle
 

@@ -74,7 +74,10 @@ def ensemble(members: Sequence[Family]) -> Family:
 
     def train(material: Material, config: Mixed) -> Trained:
         trained = [
-            member.train(_own(material, config.members[member.name]), config.members[member.name])
+            member.train(
+                _own(material, member.name, config.members[member.name]),
+                config.members[member.name],
+            )
             for member in members
         ]
         return _combined(names, trained, config)
@@ -97,17 +100,18 @@ def _beside(config: Any) -> Any:  # noqa: ANN401 - settings of any family
     return replace(config, with_raw=False) if "with_raw" in fields else config
 
 
-def _own(material: Material, config: Any) -> Material:  # noqa: ANN401 - as above
-    """The material with windows as long as this member's."""
+def _own(material: Material, name: str, config: Any) -> Material:  # noqa: ANN401 - as above
+    """The material with windows as long as this member's, and checkpoints of its own."""
 
     def shorter(windows: Windows) -> Windows:
         return replace(windows, window=windows.window[:, -config.window :])
 
-    parts = material.parts
+    parts, path = material.parts, material.checkpoint
     return replace(
         material,
         parts=replace(parts, fit=shorter(parts.fit), held=shorter(parts.held)),
         slicing=replace(material.slicing, window=config.window),
+        checkpoint=path and path.with_name(f"{path.name}.{name}"),
     )
 
 

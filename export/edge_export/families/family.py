@@ -79,7 +79,7 @@ class Material:
     def course(self, wanted: "Course", part: str = "model") -> "Course":
         """How a family's config wants `part` trained, here and from where it was left."""
         path = self.checkpoint and self.checkpoint.with_name(f"{self.checkpoint.name}.{part}.pt")
-        return replace(wanted, device=self.device, checkpoint=path, purpose=self.purpose)
+        return replace(wanted, device=self.device, checkpoint=path, purpose=self.purpose, part=part)
 
     def clock(self, windows: Windows) -> NDArray[np.float32]:
         """The input `clock` of these windows, (N, W, 4)."""

@@ -17,7 +17,7 @@ from edge_export.families.gevae import Config, Gevae, Scaler, divergence
 from edge_export.families.gevae_dense import Ahead, Encode, Named, NamedAhead, densified
 from edge_export.graphs.exporting import to_onnx, to_torchscript
 from edge_export.graphs.verify import TorchGraph
-from edge_export.training.loop import Course, fit
+from edge_export.training.loop import Course, Step, fit
 
 __all__ = ["FAMILIES", "PRESETS", "grow", "joined", "latents", "new_model", "train", "vitality"]
 
@@ -84,10 +84,8 @@ def train(model: Gevae, parts: Split, course: Course, then: Course) -> list[floa
     some = parts.fit[:: config.every]
     window, device = (torch.from_numpy(x).to(course.device) for x in (some.window, some.device))
 
-    def loss(rows: Tensor, progress: Tensor) -> Tensor:
-        # Of this step alone, so that a run that is gone on with draws the same.
-        drawn = torch.Generator().manual_seed(config.seed + round(float(progress) * 2**40))
-        noise = torch.randn((len(rows), config.latent), generator=drawn).to(course.device)
+    def loss(rows: Tensor, step: Step) -> Tensor:
+        noise = step.noise((len(rows), config.latent), config.seed).to(course.device)
         return model.loss(window[rows], device[rows], noise)
 
     learnt = [p for name, p in model.named_parameters() if not name.startswith("predictor.")]

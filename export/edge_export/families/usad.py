@@ -23,6 +23,7 @@ from edge_export.families.family import Family, Grown, Material, Trained, Useles
 from edge_export.families.usad_network import Lesson, Network, Sizes, train_network
 from edge_export.graphs.exporting import to_onnx, to_torchscript
 from edge_export.graphs.verify import TorchGraph
+from edge_export.training.loop import Course
 from edge_kernels import band_radius
 
 __all__ = ["FAMILIES", "FAMILY", "PRESETS", "Config", "settle", "spans", "train"]
@@ -169,14 +170,15 @@ def _published(material: Material, config: Config) -> Trained:
     """A window, a network and a forest for each length; two of three must agree."""
     grown, metrics, curves = [], {}, {}
     for length in config.lengths:
-        network, losses = _trained(material, config, _sizes(config, length, clock=False))
+        name, sizes = f"window-{length}", _sizes(config, length, clock=False)
+        network, losses = _trained(material, config, sizes, name)
         recipe = [
             Stage(stage="elastic", radius=max(1, band_radius(length, BAND)), share=0.5),
             Stage(stage="forest", trees=config.trees),
         ]
-        branch = _branch(f"window-{length}", material, length, recipe)
+        branch = _branch(name, material, length, recipe)
         grown.append(_grown(branch, network, material))
-        metrics[f"window-{length}.held_out_loss"] = losses[-1]
+        metrics[f"{name}.held_out_loss"] = losses[-1]
         curves[f"window of {length}, held out"] = losses
     votes = min(2, len(grown))
     together = [Stage(stage="combine", how="votes", votes=votes)]
@@ -201,22 +203,31 @@ def _sizes(config: Config, window: int, *, clock: bool) -> Sizes:
         clock=clock,
         adversary=None if config.published else config.adversary,
         both=config.published,
-        epochs=config.epochs,
-        batch=config.batch,
-        learning_rate=config.learning_rate,
-        seed=config.seed,
     )
 
 
-def _trained(material: Material, config: Config, sizes: Sizes) -> tuple[Network, list[float]]:
-    torch.set_num_threads(config.threads)
+def _course(config: Config) -> Course:
+    return Course(
+        epochs=config.epochs,
+        batch=config.batch,
+        learning_rate=config.learning_rate,
+        patience=None,  # of adversaries no held-out loss tells the best epoch
+        seed=config.seed,
+        falling=False,
+        threads=config.threads,
+    )
+
+
+def _trained(
+    material: Material, config: Config, sizes: Sizes, part: str = "network"
+) -> tuple[Network, list[float]]:
     parts = material.parts
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = Network(parts.centre, parts.scale, sizes)
     fit = _lesson(material, parts.fit[:: config.every], sizes.window)
     held = _lesson(material, parts.held[:: config.every], sizes.window)
-    losses = train_network(network, fit, held)
+    losses = train_network(network, fit, held, material.course(_course(config), part))
     return network.eval(), losses
 
 

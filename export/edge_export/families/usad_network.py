@@ -6,9 +6,7 @@ of sliding windows that does not know the time finds every shifted day normal: e
 get sine and cosine of day, half day and week, and whether it is a weekend.
 """
 
-import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,20 +15,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-__all__ = ["Lesson", "Network", "Sizes", "loss_of", "train_network"]
+from edge_export.training.loop import Course, Player, Step, compete
 
-log = logging.getLogger(__name__)
+__all__ = ["Lesson", "Network", "Sizes", "loss_of", "train_network"]
 
 CLOCK = 7  # inputs made of the agent's four
 WEEKEND = 2 * math.pi * 6 / 7  # its middle, Sunday 00:00, as an angle of the week
 DAY = 2 * math.pi / 7  # half a weekend, likewise
 CLIP = 3.0  # widths beyond the training range's middle: one spike must not rule a window
 KERNEL = 5
+CHUNK = 1024  # windows through the network at once where nothing is learnt
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What decides a network's shape and training."""
+    """What decides a network's shape, and who pulls at it."""
 
     window: int  # slots
     latent: int
@@ -38,10 +37,6 @@ class Sizes:
     clock: bool  # tell encoder and decoder the time
     adversary: float | None  # its share in the second half; None: the published 1/n schedule
     both: bool  # score what the second decoder makes of the first one's output
-    epochs: int
-    batch: int
-    learning_rate: float
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -59,12 +54,12 @@ class Lesson:
         """The same numbers."""
         return cls(torch.from_numpy(window), torch.from_numpy(device), torch.from_numpy(clock))
 
-    def batches(self, size: int, order: torch.Generator | None) -> Iterator["Lesson"]:
-        """All windows once, shuffled if `order` is given."""
-        n = len(self.device)
-        rows = torch.arange(n) if order is None else torch.randperm(n, generator=order)
-        for part in torch.split(rows, size):
-            yield Lesson(self.window[part], self.device[part], self.clock[part])
+    def to(self, device: str) -> "Lesson":
+        """The same on cpu or cuda."""
+        return Lesson(self.window.to(device), self.device.to(device), self.clock.to(device))
+
+    def __getitem__(self, rows: Tensor) -> "Lesson":
+        return Lesson(self.window[rows], self.device[rows], self.clock[rows])
 
 
 class _Encoder(nn.Module):
@@ -163,32 +158,28 @@ class Network(nn.Module):
         return latent
 
 
-def train_network(network: Network, fit: Lesson, held: Lesson) -> list[float]:
-    """Train in place; return the held-out error of the first decoder, epoch by epoch.
+def train_network(network: Network, fit: Lesson, held: Lesson, course: Course) -> list[float]:
+    """Train in place; return the held-out error of the first decoder, the first before training.
 
     With the published schedule the losses of epoch n are 1/n reconstruction and 1 - 1/n of the
     adversary's, which pulls ever harder (KDD 2020, equations 8 and 9). With a share, the first
     half of the epochs reconstructs, and the second half gives the adversary that share.
     """
-    sizes = network.sizes
-    order = torch.Generator().manual_seed(sizes.seed)
-    shared = list(network.encoder.parameters()) + list(network.who.parameters())
-    players = [
-        torch.optim.Adam([*shared, *decoder.parameters()], lr=sizes.learning_rate)
-        for decoder in (network.first, network.second)
-    ]
-    losses = [loss_of(network, held)]
-    for epoch in range(1, sizes.epochs + 1):
-        for batch in fit.batches(sizes.batch, order):
-            for player, optimiser in enumerate(players):
-                optimiser.zero_grad()
-                _loss(network, batch, player, _adversary(sizes, epoch)).backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
-                nn.utils.clip_grad_norm_(
-                    [p for group in optimiser.param_groups for p in group["params"]], 1.0
-                )
-                optimiser.step()
-        losses.append(loss_of(network, held))
-        log.info("epoch %d/%d: held-out error %.3g", epoch, sizes.epochs, losses[-1])
+    network.to(course.device)
+    fit, held = fit.to(course.device), held.to(course.device)
+    shared = [*network.encoder.parameters(), *network.who.parameters()]
+    decoders = (network.first, network.second)
+
+    def player(own: _Decoder, *, second: bool) -> Player:
+        def loss(rows: Tensor, step: Step) -> Tensor:
+            share = _adversary(network.sizes, step.epoch, course.epochs)
+            return _loss(network, fit[rows], share, second=second)
+
+        return Player([*shared, *own.parameters()], loss)
+
+    players = [player(own, second=own is network.second) for own in decoders]
+    losses = compete(players, len(fit.device), lambda: loss_of(network, held), course)
+    network.cpu()
     return losses
 
 
@@ -198,7 +189,8 @@ def loss_of(network: Network, lesson: Lesson) -> float:
     total, n = 0.0, len(lesson.device)
     if not n:
         return 0.0
-    for batch in lesson.batches(1024, None):
+    for rows in torch.split(torch.arange(n), CHUNK):
+        batch = lesson[rows]
         seen = network.seen(batch.window, batch.device)
         context = network.context(batch.device, batch.clock)
         told = network.first(network.encode(seen, context), context)
@@ -206,22 +198,22 @@ def loss_of(network: Network, lesson: Lesson) -> float:
     return total / n
 
 
-def _adversary(sizes: Sizes, epoch: int) -> float:
+def _adversary(sizes: Sizes, epoch: int, epochs: int) -> float:
     """Share of the adversary's part in the loss of an epoch, counted from 1."""
     if sizes.adversary is None:
         return 1 - 1 / epoch
-    return sizes.adversary if epoch > sizes.epochs // 2 else 0.0
+    return sizes.adversary if epoch > epochs // 2 else 0.0
 
 
-def _loss(network: Network, batch: Lesson, player: int, share: float) -> Tensor:
+def _loss(network: Network, batch: Lesson, share: float, *, second: bool) -> Tensor:
     """The first player wants the second fooled by its windows; the second tells them apart."""
     seen = network.seen(batch.window, batch.device)
     context = network.context(batch.device, batch.clock)
     latent = network.encode(seen, context)
-    own = network.second if player else network.first
+    own = network.second if second else network.first
     loss = (1 - share) * mse_loss(own(latent, context), seen)
     if share > 0:
         told = network.first(latent, context)
         again = network.second(network.encode(told, context), context)
-        loss = loss + (-share if player else share) * mse_loss(again, seen)
+        loss = loss + (-share if second else share) * mse_loss(again, seen)
     return loss

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge_export.training.loop import Course, fit
+from edge_export.training.loop import Course, Step, fit
 
 __all__ = ["Config", "Losses", "Shown", "Vae", "held_out", "train"]
 
@@ -168,10 +168,8 @@ def train(model: Vae, shown: Shown, held: Shown, course: Course) -> Losses:
     window = torch.from_numpy(shown.features).to(course.device)
     device = torch.from_numpy(shown.device).to(course.device)
 
-    def loss(rows: Tensor, progress: Tensor) -> Tensor:
-        # Of this step alone, so that a run that is gone on with draws the same.
-        drawn = torch.Generator().manual_seed(course.seed + round(float(progress) * 2**40))
-        noise = torch.randn((len(rows), model.config.latent), generator=drawn).to(course.device)
+    def loss(rows: Tensor, step: Step) -> Tensor:
+        noise = step.noise((len(rows), model.config.latent), course.seed).to(course.device)
         error, nats = model.loss(window[rows], device[rows], noise)
         return error + model.weight * nats
 

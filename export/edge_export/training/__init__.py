@@ -1,1 +1,1 @@
-"""The one training loop, and its bar."""
+"""The one training loop, what it can go on from, and its bar."""

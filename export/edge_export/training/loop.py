@@ -1,19 +1,19 @@
-"""The one training loop: Adam, half a cosine, early stopping, a bar, and a file to go on from."""
+"""The one training loop: Adam, early stopping, a bar, and a file to go on from."""
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edge_anomaly.errors import ConfigError
+from edge_export.training.checkpoint import Checkpoint
 from edge_export.training.progress import training_bar
 
-__all__ = ["Course", "fit"]
+__all__ = ["Course", "Player", "Step", "compete", "fit"]
 
 log = logging.getLogger(__name__)
 
@@ -26,29 +26,54 @@ class Course:
 
     epochs: int  # at most
     batch: int  # windows in a step
-    learning_rate: float  # of Adam, falling to 0 along a half cosine
-    patience: int  # epochs without a better held-out loss before training ends
+    learning_rate: float  # of Adam
+    # Epochs without a better held-out loss before training ends; the best epoch's weights stand.
+    # None: all epochs are run and the last one's stand, as where players pull at each other.
+    patience: int | None
     seed: int  # of the order of the windows
+    falling: bool = True  # the learning rate falls to 0 along a half cosine
     threads: int = 1  # of torch; part of what makes a run repeat exactly
     device: str = "cpu"  # cpu or cuda
     checkpoint: Path | None = None  # written after every epoch; where it is there, gone on from
     purpose: str = ""  # what the checkpoint must have been made for: data and settings
+    part: str = "model"  # what is trained, for the bar
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where in its course a training is."""
+
+    epoch: int  # from 1
+    progress: float  # 0..1, as float32 tells it: seeds are made of it
+
+    def noise(self, shape: tuple[int, ...], seed: int) -> Tensor:
+        """Standard normal numbers of this step alone: a run that is gone on with draws them too."""
+        drawn = torch.Generator().manual_seed(seed + round(self.progress * 2**40))
+        return torch.randn(shape, generator=drawn)
+
+
+@dataclass(frozen=True)
+class Player:
+    """Parameters, and what they are moved to make small."""
+
+    parameters: Sequence[nn.Parameter]
+    loss: Callable[[Tensor, Step], Tensor]  # of the windows with these rows (n,)
 
 
 def fit(
     model: nn.Module,
     windows: int,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Callable[[Tensor, Step], Tensor],
     held_out: Callable[[], float],
     course: Course,
     trainable: Iterable[nn.Parameter] | None = None,
 ) -> list[float]:
-    """Train in place and leave the weights of the best epoch; return the held-out losses.
+    """Train in place and return the held-out losses, the first before training.
 
     Args:
         model: On the course's device; buffers are not touched.
         windows: N to learn from.
-        loss: Of the windows with these rows (n,), given how far training is (0..1, a scalar).
+        loss: Of the windows with these rows (n,).
         held_out: Loss over later windows, which only decides when to stop.
         course: The rest.
         trainable: All parameters by default; the others stay as they are, bit for bit.
@@ -56,107 +81,62 @@ def fit(
     Raises:
         ConfigError: The checkpoint was made for other data or settings, or cannot be read.
     """
-    torch.set_num_threads(course.threads)
     parameters = list(model.parameters() if trainable is None else trainable)
-    optimiser = torch.optim.Adam(parameters, lr=course.learning_rate)
-    steps = course.epochs * math.ceil(windows / course.batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    return compete([Player(parameters, loss)], windows, held_out, course)
+
+
+def compete(
+    players: Sequence[Player], windows: int, held_out: Callable[[], float], course: Course
+) -> list[float]:
+    """`fit` for several that take turns at every batch and may share parameters."""
+    torch.set_num_threads(course.threads)
+    an_epoch = math.ceil(windows / course.batch)
+    steps = course.epochs * an_epoch
+    optimisers = [torch.optim.Adam(p.parameters, lr=course.learning_rate) for p in players]
+    schedules = [_schedule(optimiser, steps, course) for optimiser in optimisers]
     order = torch.Generator().manual_seed(course.seed)
-    run = _Run(parameters, optimiser, schedule, order)
-    losses = run.resume(course) or [held_out()]
-    if len(losses) == 1:
-        run.best = [p.detach().clone() for p in parameters]
-    done = (len(losses) - 1) * math.ceil(windows / course.batch)
+    parameters = list(dict.fromkeys(p for player in players for p in player.parameters))
+    run = Checkpoint(parameters, optimisers, schedules, order)
+    if course.checkpoint is not None:
+        run.resume(course.checkpoint, course.purpose, course.device)
+    if not run.losses:
+        run.losses.append(held_out())
+    done = (len(run.losses) - 1) * an_epoch
     with training_bar() as bar:
-        task = bar.add_task("train", total=steps, completed=done, loss=losses[-1])
-        for epoch in range(len(losses), course.epochs + 1):
-            if _settled(losses, course.patience):
+        task = bar.add_task(course.part, total=steps, completed=done, loss=run.losses[-1])
+        for epoch in range(len(run.losses), course.epochs + 1):
+            if _settled(run.losses, course.patience):
                 break
             for rows in torch.split(torch.randperm(windows, generator=order), course.batch):
-                optimiser.zero_grad()
-                value = loss(rows, torch.tensor(done / steps))
-                value.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
-                nn.utils.clip_grad_norm_(parameters, CLIFF)
-                optimiser.step()
-                schedule.step()
+                step = Step(epoch, float(np.float32(done / steps)))
+                for player, optimiser, schedule in zip(players, optimisers, schedules, strict=True):
+                    optimiser.zero_grad()
+                    value = player.loss(rows, step)
+                    value.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+                    nn.utils.clip_grad_norm_(player.parameters, CLIFF)
+                    optimiser.step()
+                    schedule.step()
                 done += 1
                 bar.advance(task)
-            losses.append(held_out())
-            if losses[-1] < min(losses[:-1]):
-                run.best = [p.detach().clone() for p in parameters]
-            run.save(course, losses)
-            bar.update(task, loss=losses[-1])
+            run.note(held_out(), keep=course.patience is None)
+            if course.checkpoint is not None:
+                run.save(course.checkpoint, course.purpose)
+            bar.update(task, loss=run.losses[-1])
             # On a terminal the bar says it.
             level = logging.INFO if bar.disable else logging.DEBUG
-            log.log(level, "epoch %d/%d: held-out loss %.3g", epoch, course.epochs, losses[-1])
-    with torch.no_grad():
-        for parameter, value in zip(parameters, run.best, strict=True):
-            parameter.copy_(value)
-    return losses
+            log.log(level, "epoch %d/%d: held-out loss %.3g", epoch, course.epochs, run.losses[-1])
+    run.restore()
+    return run.losses
 
 
-def _settled(losses: list[float], patience: int) -> bool:
+def _schedule(
+    optimiser: torch.optim.Optimizer, steps: int, course: Course
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if course.falling:
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
+
+
+def _settled(losses: list[float], patience: int | None) -> bool:
     """Whether the last `patience` epochs brought nothing."""
-    return losses.index(min(losses)) <= len(losses) - 1 - patience
-
-
-@dataclass
-class _Run:
-    """What a checkpoint holds beside the losses."""
-
-    parameters: list[nn.Parameter]
-    optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-    order: torch.Generator
-
-    def __post_init__(self) -> None:
-        self.best = [p.detach().clone() for p in self.parameters]
-
-    def save(self, course: Course, losses: list[float]) -> None:
-        """Write the checkpoint, whole or not at all."""
-        if course.checkpoint is None:
-            return
-        course.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        temporary = course.checkpoint.with_suffix(".tmp")
-        torch.save(
-            {
-                "purpose": course.purpose,
-                "losses": losses,
-                "now": [p.detach() for p in self.parameters],
-                "best": self.best,
-                "optimiser": self.optimiser.state_dict(),
-                "schedule": self.schedule.state_dict(),
-                "order": self.order.get_state(),
-            },
-            temporary,
-        )
-        temporary.replace(course.checkpoint)
-
-    @torch.no_grad()
-    def resume(self, course: Course) -> list[float]:
-        """The losses so far, with everything else put back; empty where nothing was saved."""
-        if course.checkpoint is None or not course.checkpoint.exists():
-            return []
-        try:
-            # No pickle is run: tensors and plain values alone are read.
-            saved: dict[str, Any] = torch.load(
-                course.checkpoint, map_location=course.device, weights_only=True
-            )
-            purpose, losses = saved["purpose"], saved["losses"]
-        except Exception as exc:
-            # torch, zipfile and pickle each raise classes of their own.
-            raise ConfigError(f"{course.checkpoint}: not a checkpoint: {exc}") from exc
-        if purpose != course.purpose:
-            raise ConfigError(
-                f"{course.checkpoint}: made for other recordings or settings; remove it to begin "
-                "anew"
-            )
-        for parameter, now in zip(self.parameters, saved["now"], strict=True):
-            parameter.copy_(now)
-        self.best = saved["best"]
-        self.optimiser.load_state_dict(saved["optimiser"])
-        self.schedule.load_state_dict(saved["schedule"])
-        self.order.set_state(saved["order"].cpu())
-        log.info("going on after epoch %d of %s", len(losses) - 1, course.checkpoint)
-        found: list[float] = losses
-        return found
+    return patience is not None and losses.index(min(losses)) <= len(losses) - 1 - patience

@@ -6,6 +6,7 @@ import torch
 
 from edge_export.families.usad_network import Lesson, Network, Sizes, loss_of, train_network
 from edge_export.graphs.exporting import to_onnx
+from edge_export.training.loop import Course
 
 SIZES = Sizes(
     window=12,
@@ -14,10 +15,9 @@ SIZES = Sizes(
     clock=True,
     adversary=0.2,
     both=False,
-    epochs=4,
-    batch=32,
-    learning_rate=5e-3,
-    seed=0,
+)
+COURSE = Course(
+    epochs=4, batch=32, learning_rate=5e-3, patience=None, seed=0, falling=False, part="network"
 )
 DEVICES, SIGNALS = 3, 2
 
@@ -39,18 +39,18 @@ def network(sizes: Sizes = SIZES, devices: int = DEVICES) -> Network:
 
 def test_learns_and_repeats_exactly() -> None:
     one, other = network(), network()
-    losses = train_network(one, lesson(), lesson(50, 1))
+    losses = train_network(one, lesson(), lesson(50, 1), COURSE)
     assert losses[-1] < 0.5 * losses[0]
-    assert train_network(other, lesson(), lesson(50, 1)) == losses
+    assert train_network(other, lesson(), lesson(50, 1), COURSE) == losses
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
 def test_the_soft_schedule_ends_where_the_published_one_does_not() -> None:
-    long = replace(SIZES, epochs=12)
-    soft, hard = network(long), network(replace(long, adversary=None))
-    ended = train_network(soft, lesson(), lesson(50, 1))
-    published = train_network(hard, lesson(), lesson(50, 1))
+    long = replace(COURSE, epochs=12)
+    soft, hard = network(), network(replace(SIZES, adversary=None))
+    ended = train_network(soft, lesson(), lesson(50, 1), long)
+    published = train_network(hard, lesson(), lesson(50, 1), long)
     assert ended[-1] < published[-1]
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_anomaly.errors import ConfigError
-from edge_export.training.loop import Course, fit
+from edge_export.training.loop import Course, Player, Step, compete, fit
 
 COURSE = Course(epochs=6, batch=8, learning_rate=0.05, patience=6, seed=1)
 X = torch.randn((64, 3), generator=torch.Generator().manual_seed(0))
@@ -28,7 +28,7 @@ def run(course: Course, *, stop_after: int = 99) -> tuple[nn.Linear, list[float]
     torch.manual_seed(3)
     model, calls = nn.Linear(3, 1), 0
 
-    def loss(rows: Tensor, _progress: Tensor) -> Tensor:
+    def loss(rows: Tensor, _step: Step) -> Tensor:
         nonlocal calls
         calls += 1
         if calls > stop_after * 8:
@@ -84,3 +84,33 @@ def test_only_what_is_to_be_trained_moves() -> None:
         second.parameters(),
     )
     assert torch.equal(first.weight, before)
+
+
+def test_without_patience_all_epochs_are_run_and_the_last_stands() -> None:
+    model = nn.Linear(3, 1)
+    rising = iter(range(100))
+    losses = fit(
+        model,
+        len(X),
+        lambda rows, _: nn.functional.mse_loss(model(X[rows]), Y[rows]),
+        lambda: float(next(rising)),
+        replace(COURSE, patience=None),
+    )
+    assert losses == [0, 1, 2, 3, 4, 5, 6]
+    assert error(model) < 0.5
+
+
+def test_players_take_turns_and_each_moves_what_is_its_own() -> None:
+    calls: list[tuple[str, int]] = []
+    models = {"first": nn.Linear(3, 1), "second": nn.Linear(3, 1)}
+
+    def player(name: str) -> Player:
+        def loss(rows: Tensor, step: Step) -> Tensor:
+            calls.append((name, step.epoch))
+            return nn.functional.mse_loss(models[name](X[rows]), Y[rows])
+
+        return Player(list(models[name].parameters()), loss)
+
+    course = replace(COURSE, epochs=2, batch=32, falling=False)
+    compete([player("first"), player("second")], len(X), lambda: 1.0, course)
+    assert calls == [(name, epoch) for epoch in (1, 1, 2, 2) for name in ("first", "second")]
