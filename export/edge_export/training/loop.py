@@ -44,11 +44,13 @@ class Step:
     """Where in its course a training is."""
 
     epoch: int  # from 1
-    progress: float  # 0..1, as float32 tells it: seeds are made of it
+    number: int  # of steps before it
 
     def noise(self, shape: tuple[int, ...], seed: int) -> Tensor:
         """Standard normal numbers of this step alone: a run that is gone on with draws them too."""
-        drawn = torch.Generator().manual_seed(seed + round(self.progress * 2**40))
+        # The generator takes the lower 32 bits of a seed: those have to hold everything.
+        [mixed] = np.random.SeedSequence((seed, self.number)).generate_state(1)
+        drawn = torch.Generator().manual_seed(int(mixed))
         return torch.randn(shape, generator=drawn)
 
 
@@ -108,7 +110,7 @@ def compete(
             if _settled(run.losses, course.patience):
                 break
             for rows in torch.split(torch.randperm(windows, generator=order), course.batch):
-                step = Step(epoch, float(np.float32(done / steps)))
+                step = Step(epoch, done)
                 for player, optimiser, schedule in zip(players, optimisers, schedules, strict=True):
                     optimiser.zero_grad()
                     value = player.loss(rows, step)

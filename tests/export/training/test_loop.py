@@ -114,3 +114,11 @@ def test_players_take_turns_and_each_moves_what_is_its_own() -> None:
     course = replace(COURSE, epochs=2, batch=32, falling=False)
     compete([player("first"), player("second")], len(X), lambda: 1.0, course)
     assert calls == [(name, epoch) for epoch in (1, 1, 2, 2) for name in ("first", "second")]
+
+
+def test_noise_is_a_steps_own() -> None:
+    step = Step(1, 256)
+    assert torch.equal(step.noise((4, 2), 7), step.noise((4, 2), 7))
+    assert not torch.equal(step.noise((4, 2), 7), step.noise((4, 2), 8))
+    many = [Step(1, number).noise((4, 2), 7) for number in range(512)]
+    assert len({noise.numpy().tobytes() for noise in many}) == len(many)
