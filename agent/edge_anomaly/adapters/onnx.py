@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from edge_anomaly.blocks import ROWS, in_blocks
 from edge_anomaly.errors import BundleError
 
 __all__ = ["OnnxGraph", "Session", "open_session"]
@@ -27,6 +28,10 @@ class Session(Protocol):
 
     def get_outputs(self) -> Sequence[Any]:
         """What the graph gives, each with a `name`."""
+        ...
+
+    def get_modelmeta(self) -> Any:  # noqa: ANN401 - onnxruntime's classes have no types
+        """Whose `custom_metadata_map` has the graph's own properties, as text."""
         ...
 
     def run(self, outputs: list[str], feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
@@ -57,7 +62,8 @@ class OnnxGraph:
         """Load a graph.
 
         Raises:
-            BundleError: It is not a graph that this runtime can run; names the file.
+            BundleError: It is not a graph that this runtime can run, or asks for blocks of no
+                rows; names the file.
         """
         try:
             self._session = factory(content)
@@ -66,6 +72,10 @@ class OnnxGraph:
             raise BundleError(f"{name}: ONNX Runtime cannot load it: {exc}") from exc
         self.inputs = [entry.name for entry in self._session.get_inputs()]
         self._outputs = [entry.name for entry in self._session.get_outputs()]
+        rows = self._session.get_modelmeta().custom_metadata_map.get(ROWS)
+        if rows is not None and not (rows.isdecimal() and int(rows) > 0):
+            raise BundleError(f"{name}: its property {ROWS} is {rows!r}, not a number from 1")
+        self._rows = None if rows is None else int(rows)
 
     @property
     def provider(self) -> str:
@@ -74,5 +84,9 @@ class OnnxGraph:
 
     def run(self, feed: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         """See `Graph.run`."""
-        answers = self._session.run(self._outputs, {name: feed[name] for name in self.inputs})
+        answers = in_blocks(
+            lambda some: self._session.run(self._outputs, some),
+            {name: feed[name] for name in self.inputs},
+            self._rows,
+        )
         return dict(zip(self._outputs, answers, strict=True))

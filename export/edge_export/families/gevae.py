@@ -96,7 +96,8 @@ class Scaler(nn.Module):
 
     def forward(self, window: Tensor, device: Tensor) -> Tensor:
         """(B, W, N) and (B,) -> (B, W, N) within +-clip."""
-        centre, scale = self.centre[device].unsqueeze(1), self.scale[device].unsqueeze(1)
+        centre = self.centre.index_select(0, device).unsqueeze(1)
+        scale = self.scale.index_select(0, device).unsqueeze(1)
         return ((window - centre) / scale).clamp(-self.clip, self.clip)
 
 
@@ -225,8 +226,8 @@ class Predictor(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """(B, L, latent) -> (B, latent)."""
-        steps, _ = self.lstm(latents)
-        following: Tensor = latents[:, -1] + self.dense(steps[:, -1])
+        _, (last, _) = self.lstm(latents)  # (1, B, predictor)
+        following: Tensor = latents[:, -1] + self.dense(last[0])
         return following
 
 

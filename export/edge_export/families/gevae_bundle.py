@@ -14,7 +14,8 @@ from edge_export.data.recordings import Windows
 from edge_export.data.split import Split
 from edge_export.families.family import Family, Grown, Material, Trained, UselessModelError
 from edge_export.families.gevae import Config, Gevae, Scaler, divergence
-from edge_export.families.gevae_dense import Ahead, Encode, Named, NamedAhead, densified
+from edge_export.families.gevae_dense import DenseDecoder, DenseEncoder
+from edge_export.families.gevae_graphs import ROWS, Ahead, Encode, Named, NamedAhead, scored
 from edge_export.graphs.exporting import to_onnx, to_torchscript
 from edge_export.graphs.verify import TorchGraph
 from edge_export.training.loop import Course, Step, fit
@@ -198,8 +199,10 @@ def vitality(model: Gevae, seen: Windows) -> dict[str, float]:
 
 def grow(model: Gevae, branch: Branch, *, torchscript: bool) -> Grown:
     """A trained model as its two graphs."""
-    dense, config = densified(model).eval(), model.config
-    eager = model.eval()
+    eager, config = model.eval(), model.config
+    decoder = scored(eager)
+    encode = Encode(eager, DenseEncoder(eager.encoder))
+    tell = Ahead(eager, DenseDecoder(decoder))
     nodes = model.scaler.centre.shape[1]
     example = {
         "window": torch.zeros(3, config.window, nodes),
@@ -207,17 +210,17 @@ def grow(model: Gevae, branch: Branch, *, torchscript: bool) -> Grown:
         "state": torch.zeros(3, config.latents, config.latent),
     }
     told = {name: example[name] for name in ("state", "device")}
-    graphs = {ONNX: to_onnx(Encode(dense), example, ["observed", "new_state"])}
-    ahead = {ONNX: to_onnx(Ahead(dense), told, ["expected"])}
+    graphs = {ONNX: to_onnx(encode, example, ["observed", "new_state"], rows=ROWS)}
+    ahead = {ONNX: to_onnx(tell, told, ["expected"], rows=ROWS)}
     if torchscript:
-        graphs[TORCHSCRIPT] = to_torchscript(Named(Encode(dense)))
-        ahead[TORCHSCRIPT] = to_torchscript(NamedAhead(Ahead(dense)))
+        graphs[TORCHSCRIPT] = to_torchscript(Named(encode))
+        ahead[TORCHSCRIPT] = to_torchscript(NamedAhead(tell))
     return Grown(
         branch,
         graphs,
-        TorchGraph(Encode(eager), list(example), ("observed", "new_state")),
+        TorchGraph(Encode(eager, eager.encoder), list(example), ("observed", "new_state")),
         ahead,
-        TorchGraph(Ahead(eager), list(told), ("expected",)),
+        TorchGraph(Ahead(eager, decoder), list(told), ("expected",)),
     )
 
 

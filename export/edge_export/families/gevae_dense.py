@@ -3,127 +3,201 @@
 With 38 nodes the whole matrix of attention is smaller than the bookkeeping of its edges: in ONNX
 Runtime 6 to 50 times faster than PyTorch Geometric's scatter, and torch's older exporter gets
 the latter wrong. The weights are GATConv's own.
-"""
 
-import copy
+Nodes come last, (B, features, N): what the convolution gives and what the decoder must give, so
+that no layer transposes. What one linear map does to what another one gave is one map here.
+"""
 
 import torch
 from torch import Tensor, nn
 
-from edge_export.families.gevae import Gat, Gevae
+from edge_export.families.gevae import ConvEncoder, Decoder, Encoder, Gat, GruEncoder
 
-__all__ = ["Ahead", "DenseGat", "Encode", "Named", "NamedAhead", "densified"]
+__all__ = ["DenseDecoder", "DenseEncoder", "DenseGat"]
+
+# What LeakyReLU leaves of the affinity of strangers who would be indifferent to each other: a
+# share of e^-55. Not -inf, of which the softmax makes subnormal numbers at ten times the time.
+FORBIDDEN = -55.0
+
+
+class _Mix(nn.Module):
+    """A linear map of the features of each node, as a convolution of width 1."""
+
+    weight: Tensor  # (out, in, 1)
+    bias: Tensor  # (out,)
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight.unsqueeze(2).contiguous())
+        self.register_buffer("bias", bias.flatten())
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        """(B, in, N) -> (B, out, N)."""
+        return nn.functional.conv1d(nodes, self.weight, self.bias)
 
 
 class DenseGat(nn.Module):
-    """Graph attention over all pairs of nodes, those without an edge masked."""
+    """Graph attention over all pairs of nodes, those without an edge masked.
 
-    mask: Tensor  # (1, 1, N, N) at target, source: 0, or -inf where there is no edge
-    weight: Tensor  # (in, H * F)
-    sends: Tensor  # (in, H) attention of a source, its weights folded in
-    hears: Tensor  # (in, H) of a target
-    bias: Tensor
+    Equal to GATConv while affinities, of a target and a source together, stay within +-80; then
+    a stranger at 80 begins to count beside neighbours at -80. Inputs are clipped at 3 deviations,
+    and an export that differs from the trained model is refused.
+    """
+
+    mask: Tensor  # (1, 1, N, J * N) at target, source: 0 between neighbours
 
     def __init__(self, gat: Gat, nodes: int) -> None:
         super().__init__()
         conv = gat.conv
-        self.heads, self.width, self.concat = conv.heads, conv.out_channels, bool(conv.concat)
+        heads, self.width = int(conv.heads), int(conv.out_channels)
+        # Heads side by side are groups of one. An average is one group of all, which one matrix
+        # product adds up.
+        groups, joint = (heads, 1) if conv.concat else (1, heads)
+        self.groups, self.joint, inputs = groups, joint, conv.lin.weight.shape[1]
+        self.slope = float(conv.negative_slope)
         edge = torch.eye(nodes, dtype=torch.bool)  # every node hears itself
         edge[gat.edges[1], gat.edges[0]] = True
-        mask = torch.where(edge, 0.0, -torch.inf)
+        mask = torch.where(edge, 0.0, FORBIDDEN / self.slope)
+        self.register_buffer("mask", mask.repeat(1, joint)[None, None])
+
         weight = conv.lin.weight.detach()  # (H * F, in)
-        by_head = weight.reshape(self.heads, self.width, -1)
-        self.register_buffer("mask", mask[None, None])
-        self.register_buffer("weight", weight.T.contiguous())
-        for name, attention in (("sends", conv.att_src), ("hears", conv.att_dst)):
-            self.register_buffer(name, torch.einsum("hfi,hf->ih", by_head, attention.detach()[0]))
-        self.register_buffer("bias", conv.bias.detach().clone())
-        self.slope = float(conv.negative_slope)
+        by_head = weight.reshape(groups, joint, self.width, inputs)
+        # A share sums to 1, so that a bias of the values is one of their mean.
+        bias = conv.bias.detach().reshape(groups, self.width, 1).expand(-1, -1, joint)
+        self.values = _Mix(by_head.transpose(1, 2).reshape(-1, inputs) / joint, bias / joint)
+
+        sends, hears = (
+            torch.einsum("gjfi,gjf->gji", by_head, attention.detach().reshape(groups, joint, -1))
+            for attention in (conv.att_src, conv.att_dst)
+        )
+        # The affinity hears_i + sends_j as a product of (hears_i, 1) and (1, sends_j): ONNX
+        # Runtime lays that out in half the time of a sum that broadcasts both.
+        one, none = torch.eye(joint), torch.zeros(groups, joint, joint, inputs)
+        right = torch.cat([none, sends[:, None]], dim=1)  # (G, J + 1, J, in)
+        right_bias = torch.cat([one, torch.zeros(1, joint)]).expand(groups, -1, -1)
+        left = torch.cat([hears, none[:, :1, 0]], dim=1)  # (G, J + 1, in)
+        left_bias = torch.cat([torch.zeros(joint), torch.ones(1)]).expand(groups, -1)
+        self.sizes = [right_bias.numel(), left_bias.numel()]
+        rows = torch.cat([right.reshape(-1, inputs), left.reshape(-1, inputs)])
+        self.factors = _Mix(rows, torch.cat([right_bias.flatten(), left_bias.flatten()]))
 
     def forward(self, nodes: Tensor) -> Tensor:
-        """(B, N, in) -> (B, N, out)."""
-        batch, count, _ = nodes.shape
-        values = (nodes @ self.weight).reshape(batch, count, self.heads, self.width)
-        # Sources last: with the two heads last, sums and softmax walk in steps of two, and took
-        # three quarters of a batch.
-        sends = (nodes @ self.sends).permute(0, 2, 1).unsqueeze(2)  # (B, H, 1, source)
-        hears = (nodes @ self.hears).permute(0, 2, 1).unsqueeze(3)  # (B, H, target, 1)
-        affinity = nn.functional.leaky_relu(hears + sends, self.slope) + self.mask
-        attention = torch.softmax(affinity, dim=3)  # (B, H, target, source)
-        out = attention @ values.permute(0, 2, 1, 3)  # (B, H, N, F)
-        if self.concat:
-            return out.permute(0, 2, 1, 3).reshape(batch, count, -1) + self.bias
-        return out.mean(dim=1) + self.bias
+        """(B, in, N) -> (B, out, N)."""
+        return self.attend(self.values(nodes), self.factors(nodes))
+
+    def attend(self, values: Tensor, factors: Tensor) -> Tensor:
+        """Both of the nodes, made by the layers of these names -> (B, out, N)."""
+        batch, _, count = values.shape
+        groups, joint, wide = self.groups, self.joint, self.joint * count
+        right, left = torch.split(factors, self.sizes, dim=1)
+        left = left.reshape(batch, groups, joint + 1, count).transpose(2, 3)
+        affinity = left @ right.reshape(batch, groups, joint + 1, wide)  # at target, source
+        affinity = nn.functional.leaky_relu(affinity + self.mask, self.slope)
+        if joint > 1:
+            apart = affinity.reshape(batch, groups, count, joint, count)
+            share = torch.softmax(apart, dim=4).reshape(batch, groups, count, wide)
+        else:
+            share = torch.softmax(affinity, dim=3)
+        out = values.reshape(batch, groups, self.width, wide) @ share.transpose(2, 3)
+        return out.reshape(batch, groups * self.width, count)
 
 
-def densified(model: Gevae) -> Gevae:
-    """A copy whose attention layers are dense."""
-    dense, nodes = copy.deepcopy(model), model.scaler.centre.shape[1]
-    for part in (dense.encoder, dense.decoder):
-        for name in ("first", "second"):
-            setattr(part, name, DenseGat(getattr(part, name), nodes))
-    return dense
+class _ConvEncoder(nn.Module):
+    """`ConvEncoder` whose dense layer is a third convolution, so that nothing is laid out anew."""
 
-
-class Encode(nn.Module):
-    """The newest window: what was observed, and the latents with its own at the end."""
-
-    def __init__(self, model: Gevae) -> None:
+    def __init__(self, encoder: ConvEncoder) -> None:
         super().__init__()
-        self.scaler, self.encoder = model.scaler, model.encoder
-        self.steps = model.config.window if model.config.whole else 1
+        self.first, self.second = encoder.first, encoder.second
+        dense, channels = encoder.dense, encoder.second.out_channels
+        steps = dense.in_features // channels
+        self.third = nn.Conv2d(channels, dense.out_features, (steps, 1))
+        self.third.weight.data = dense.weight.detach().reshape(-1, channels, steps, 1)
+        self.third.bias = dense.bias
 
-    def forward(self, window: Tensor, device: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, W, N), (B,), (B, L, latent) -> (B, S, N), (B, L, latent).
-
-        A latent that is not there yet, or was made of nothing, is NaN and takes the newest's place.
-        """
-        scaled = self.scaler(window, device)
-        latent, _ = self.encoder(torch.where(torch.isnan(scaled), 0.0, scaled))
-        newest = latent.unsqueeze(1)
-        before = torch.where(torch.isnan(state[:, 1:]), newest, state[:, 1:])
-        return scaled[:, -self.steps :], torch.cat([before, newest], dim=1)
+    def forward(self, scaled: Tensor) -> Tensor:
+        """(B, W, N) -> (B, node, N)."""
+        out = torch.relu(self.first(scaled.unsqueeze(1)))
+        nodes: Tensor = self.third(torch.relu(self.second(out)))
+        return nodes.squeeze(2)
 
 
-class Ahead(nn.Module):
-    """The window to come, from the latents of those that came."""
+class _GruEncoder(nn.Module):
+    """`GruEncoder`, its nodes last."""
 
-    def __init__(self, model: Gevae) -> None:
+    def __init__(self, encoder: GruEncoder) -> None:
         super().__init__()
-        self.predictor, self.decoder = model.predictor, model.decoder
-        if not model.config.whole:  # the last step is all that is scored
-            self.decoder = copy.deepcopy(model.decoder)
-            steps = model.decoder.steps
-            last = nn.Linear(steps.in_features, 1)
-            last.weight.data, last.bias.data = steps.weight.data[-1:], steps.bias.data[-1:]
-            self.decoder.steps = last
+        self.encoder = encoder
 
-    def forward(self, state: Tensor, device: Tensor) -> tuple[Tensor]:
-        """(B, L, latent), (B,) -> (B, S, N)."""
-        return (self.decoder(self.predictor(state), device),)
+    def forward(self, scaled: Tensor) -> Tensor:
+        """(B, W, N) -> (B, node, N)."""
+        nodes: Tensor = self.encoder(scaled)
+        return nodes.transpose(1, 2)
 
 
-class Named(nn.Module):
-    """`Encode` for TorchScript, which names what it returns."""
+class DenseEncoder(nn.Module):
+    """`Encoder` of the same weights."""
 
-    def __init__(self, encode: Encode) -> None:
+    embedding: Tensor  # (node, N)
+
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        self.encode = encode
+        nodes, count = encoder.nodes, len(encoder.embedding)
+        self.nodes = _ConvEncoder(nodes) if isinstance(nodes, ConvEncoder) else _GruEncoder(nodes)
+        self.register_buffer("embedding", encoder.embedding.detach().T.contiguous())
+        self.first, self.second = DenseGat(encoder.first, count), DenseGat(encoder.second, count)
+        self.mean, self.log_variance = encoder.mean, encoder.log_variance
 
-    def forward(self, window: Tensor, device: Tensor, state: Tensor) -> dict[str, Tensor]:
-        """As `Encode.forward`."""
-        observed, latents = self.encode(window, device, state)
-        return {"observed": observed, "new_state": latents}
+    def forward(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, W, N) -> mean and log variance, both (B, latent)."""
+        nodes = _elu(self.first(self.nodes(scaled) + self.embedding))
+        pooled = _elu(self.second(nodes)).mean(dim=2)  # (B, head)
+        return self.mean(pooled), self.log_variance(pooled)
 
 
-class NamedAhead(nn.Module):
-    """`Ahead` for TorchScript, which names what it returns."""
+class DenseDecoder(nn.Module):
+    """`Decoder` of the same weights.
 
-    def __init__(self, ahead: Ahead) -> None:
+    Until the first attention all is linear in the latent: a table of each device's nodes, and
+    what the latent adds to all nodes alike. So is what skips both layers of attention.
+    """
+
+    values: Tensor  # (D, out, N) of the first layer, by device
+    factors: Tensor  # (D, ..., N)
+    skipped: Tensor  # (D, S, N) of the answer
+
+    def __init__(self, decoder: Decoder) -> None:
         super().__init__()
-        self.ahead = ahead
+        count = decoder.bias.shape[1]
+        self.first, self.second = DenseGat(decoder.first, count), DenseGat(decoder.second, count)
+        steps, spread = decoder.steps, decoder.spread
+        skip = steps.weight.detach() @ decoder.skip.weight.detach()  # (S, node)
+        mixes = self.first.values, self.first.factors
+        parts = [*(mix.weight.squeeze(2) for mix in mixes), skip]
+        begin = decoder.embedding.detach() + spread.bias.detach()  # (D, N, node)
+        values, factors, skipped = (
+            torch.einsum("on,dcn->doc", part, begin).contiguous() for part in parts
+        )
+        self.register_buffer("values", values + mixes[0].bias[:, None])
+        self.register_buffer("factors", factors + mixes[1].bias[:, None])
+        bias = steps.bias.detach()[:, None] + decoder.bias.detach()[:, None]  # (D, S, N)
+        self.register_buffer("skipped", skipped + bias)
+        self.sizes = [len(part) for part in parts]
+        self.alike = nn.Linear(spread.in_features, sum(self.sizes), bias=False)
+        self.alike.weight.data = torch.cat(parts) @ spread.weight.detach()
+        self.steps = _Mix(steps.weight.detach(), torch.zeros(steps.out_features))
 
-    def forward(self, state: Tensor, device: Tensor) -> dict[str, Tensor]:
-        """As `Ahead.forward`."""
-        (expected,) = self.ahead(state, device)
-        return {"expected": expected}
+    def forward(self, latent: Tensor, device: Tensor) -> Tensor:
+        """(B, latent) and (B,) -> (B, S, N)."""
+        alike = self.alike(latent).unsqueeze(2)
+        values, factors, skipped = torch.split(alike, self.sizes, dim=1)
+        nodes = self.first.attend(
+            self.values.index_select(0, device) + values,
+            self.factors.index_select(0, device) + factors,
+        )
+        steps: Tensor = self.steps(_elu(self.second(_elu(nodes))))
+        return steps + (self.skipped.index_select(0, device) + skipped)
+
+
+def _elu(x: Tensor) -> Tensor:
+    """As torch's to a rounding of 1; ONNX Runtime's own takes the time of seven vector passes."""
+    return torch.maximum(x, x.clamp(max=0.0).exp() - 1.0)

@@ -10,6 +10,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from edge_anomaly.blocks import ROWS
 from edge_export.graphs.opset import IR_VERSION, OPSET
 
 __all__ = ["to_onnx", "to_torchscript"]
@@ -17,7 +18,13 @@ __all__ = ["to_onnx", "to_torchscript"]
 _QUIET = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch._export")
 
 
-def to_onnx(module: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[str]) -> bytes:
+def to_onnx(
+    module: nn.Module,
+    example: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    *,
+    rows: int | None = None,
+) -> bytes:
     """The module as a serialised ONNX model whose batch may have any size.
 
     Args:
@@ -26,6 +33,8 @@ def to_onnx(module: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[
         example: By input name; the first axis of each is the batch, of at least 2, since the
             exporter takes 1 for a constant.
         outputs: Names of what it returns, in order.
+        rows: The most that a run should be given at once, see `edge_anomaly.blocks`; None for
+            as many as there are.
     """
     if any(len(tensor) < 2 for tensor in example.values()):  # noqa: PLR2004 - as above
         raise ValueError("an example must have at least two rows")
@@ -55,6 +64,8 @@ def to_onnx(module: nn.Module, example: Mapping[str, Tensor], outputs: Sequence[
     model.ir_version = IR_VERSION
     _anonymise(model.graph)
     del model.metadata_props[:]
+    if rows is not None:
+        onnx.helper.set_model_props(model, {ROWS: str(rows)})
     del model.graph.value_info[:]  # else quantisation finds shapes that it has changed itself
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()

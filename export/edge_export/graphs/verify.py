@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from edge_anomaly.blocks import ROWS, in_blocks
 from edge_anomaly.errors import AgentError
 from edge_anomaly.files.bundle import ONNX, ONNX_INT8, TORCHSCRIPT, Bundle
 from edge_anomaly.ports import Graph, Model
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 Feed = Mapping[str, NDArray[Any]]
 
 OUTPUTS = ("observed", "expected", "new_state")  # in the order in which a torch module returns them
-BATCHES = (1, 3, 17)  # one, a few, and more than any unrolled block holds
+BATCHES = (1, 3, 17)  # one, a few, and more than any unrolled loop holds
 ROUNDS = 12  # batches of each size, spread over the windows
 TOLERANCE = 1e-4  # relative; float32 sums in another order differ by about 1e-6
 
@@ -35,6 +36,9 @@ class OnnxGraph:
     """A graph in ONNX Runtime on one thread of the CPU; fulfils `edge_anomaly.ports.Graph`."""
 
     session: ort.InferenceSession
+    inputs: Sequence[str]  # names of what it takes
+    outputs: Sequence[str]
+    rows: int | None  # the most that it wants to be given at once
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "OnnxGraph":
@@ -42,23 +46,28 @@ class OnnxGraph:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        return cls(ort.InferenceSession(content, options, providers=["CPUExecutionProvider"]))
+        session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        rows = session.get_modelmeta().custom_metadata_map.get(ROWS)
+        return cls(
+            session,
+            [entry.name for entry in session.get_inputs()],
+            [entry.name for entry in session.get_outputs()],
+            None if rows is None else int(rows),
+        )
 
     @property
     def provider(self) -> str:
         """Where it really runs."""
         return str(self.session.get_providers()[0])
 
-    @property
-    def inputs(self) -> list[str]:
-        """Names of what it takes."""
-        return [entry.name for entry in self.session.get_inputs()]
-
     def run(self, feed: Feed) -> dict[str, NDArray[np.float32]]:
         """Answers by name."""
-        names = [entry.name for entry in self.session.get_outputs()]
-        answers = self.session.run(names, {name: feed[name] for name in self.inputs})
-        return dict(zip(names, answers, strict=True))
+        answers = in_blocks(
+            lambda some: self.session.run(self.outputs, some),
+            {name: feed[name] for name in self.inputs},
+            self.rows,
+        )
+        return dict(zip(self.outputs, answers, strict=True))
 
 
 @dataclass(frozen=True)

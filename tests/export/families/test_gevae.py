@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from edge_export.families import find
 from edge_export.families.family import UselessModelError
 from edge_export.families.gevae import Config, Gat, Gevae
 from edge_export.families.gevae_bundle import PRESETS, grow, joined, new_model, vitality
-from edge_export.families.gevae_dense import Ahead, DenseGat, Encode, densified
+from edge_export.families.gevae_dense import DenseDecoder, DenseEncoder, DenseGat
+from edge_export.families.gevae_graphs import ROWS, Ahead, Encode, scored
 from edge_export.graphs.verify import load
 
 MINUTE = 60 * 10**9
@@ -51,7 +53,56 @@ def test_dense_attention_is_that_of_pytorch_geometric(edges: list[list[int]], co
     torch.nn.init.normal_(gat.conv.bias)
     nodes = torch.randn(5, 4, 3)
     with torch.no_grad():
-        torch.testing.assert_close(DenseGat(gat, 4)(nodes), gat(nodes), atol=2e-6, rtol=1e-5)
+        torch.testing.assert_close(dense(gat, nodes), gat(nodes), atol=1e-6, rtol=1e-5)
+
+
+def dense(gat: Gat, nodes: torch.Tensor) -> torch.Tensor:
+    answer: torch.Tensor = DenseGat(gat, nodes.shape[1])(nodes.transpose(1, 2))
+    return answer.transpose(1, 2)
+
+
+CHAIN = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+
+
+@pytest.mark.parametrize("concat", [True, False], ids=["side by side", "averaged"])
+def test_attention_that_all_but_ignores_some_neighbours_is_still_that_of_pytorch_geometric(
+    concat: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    torch.manual_seed(0)
+    gat = Gat(3, TINY, CHAIN, concat=concat)
+    nodes = torch.randn(64, 4, 3)
+    with torch.no_grad():
+        by_head = gat.conv.lin(nodes).reshape(-1, TINY.heads, TINY.head)
+        for attention in (gat.conv.att_src, gat.conv.att_dst):
+            attention.mul_(40 / (by_head * attention).sum(2).abs().max())  # affinities up to 80
+        torch.testing.assert_close(dense(gat, nodes), gat(nodes), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e4, 1e18], ids=["none", "large", "enormous"])
+def test_attention_stays_within_the_values_whatever_its_inputs(size: float) -> None:
+    torch.manual_seed(0)
+    gat = Gat(3, TINY, CHAIN, concat=True)
+    nodes = torch.randn(5, 4, 3) * size
+    with torch.no_grad():
+        values = gat.conv.lin(nodes)
+        got = dense(gat, nodes)
+        assert torch.isfinite(got).all()
+        slack = 1e-5 * float(values.abs().max())
+        assert (got <= values.amax(dim=1, keepdim=True) + slack).all()
+        assert (got >= values.amin(dim=1, keepdim=True) - slack).all()
+
+
+def test_a_window_at_the_clip_in_every_signal_is_told_as_the_trained_model_tells_it(
+    parts: Split,
+) -> None:
+    model = new_model(parts, TINY).eval()
+    window, device = windows(parts)
+    for extreme in (torch.full_like(window, 1e30), torch.full_like(window, -1e30), window * 0):
+        with torch.no_grad():
+            scaled = model.scaler(extreme, device)
+            want = model.encoder(scaled)[0]
+            got = DenseEncoder(model.encoder)(scaled)[0]
+        torch.testing.assert_close(got, want, atol=1e-6, rtol=1e-5)
 
 
 def seen(values: NDArray[np.float32]) -> Split:
@@ -106,20 +157,25 @@ def test_the_default_begins_at_each_signals_mean(parts: Split) -> None:
     np.testing.assert_allclose(model.decoder.bias.detach()[1].numpy(), want, atol=1e-4)
 
 
-@pytest.mark.parametrize("encoder", ["conv", "gru"])
-def test_the_graphs_answer_as_the_model_does(parts: Split, encoder: str) -> None:
-    config = replace(TINY, node_encoder=encoder)
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"node_encoder": "gru"}, {"embedded": False, "whole": True}],
+    ids=["default", "gru", "paper"],
+)
+def test_the_graphs_answer_as_the_model_does(parts: Split, change: dict[str, Any]) -> None:
+    config = replace(TINY, **change)
     model = new_model(parts, config)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     state = [config.latents, config.latent]
     branch = Branch(name="main", window=config.window, heads=True, state=state)
     grown = grow(model, branch, torchscript=True)
-    window, device = windows(parts)
+    size = 2 * ROWS + 5  # in blocks, the last of which is not full
+    window, device = windows(parts, size)
     feed = {
         "window": window.numpy(),
         "device": device.numpy(),
-        "state": np.full((7, *state), np.nan, np.float32),
+        "state": np.full((size, *state), np.nan, np.float32),
     }
     assert grown.reference is not None
     assert grown.ahead_reference is not None
@@ -134,10 +190,11 @@ def test_the_graphs_answer_as_the_model_does(parts: Split, encoder: str) -> None
 
 
 def test_cached_latents_equal_encoding_every_window_again(parts: Split) -> None:
-    model = densified(new_model(parts, TINY)).eval()
+    model = new_model(parts, TINY).eval()
     rows = np.flatnonzero(parts.held.device == 0)[: TINY.latents + 3]
     run = parts.held[rows]
-    encode, ahead = Encode(model), Ahead(model)
+    encode = Encode(model, DenseEncoder(model.encoder))
+    ahead = Ahead(model, DenseDecoder(scored(model)))
     state = torch.full((1, TINY.latents, TINY.latent), torch.nan)
     device = torch.zeros(1, dtype=torch.int64)
     with torch.no_grad():
@@ -152,7 +209,8 @@ def test_cached_latents_equal_encoding_every_window_again(parts: Split) -> None:
 def test_the_first_latent_stands_for_those_before_it_and_nothing_leaves_no_hole(
     parts: Split,
 ) -> None:
-    encode = Encode(densified(new_model(parts, TINY)).eval())
+    model = new_model(parts, TINY).eval()
+    encode = Encode(model, DenseEncoder(model.encoder))
     window, device = windows(parts, 2)
     with torch.no_grad():
         none = torch.full((2, TINY.latents, TINY.latent), torch.nan)
