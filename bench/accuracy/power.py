@@ -16,13 +16,14 @@ from edge_export.grounds.power import DAY, TEST, power_ground
 from edge_export.grounds.power_faults import CHOICE, CONFIRMATION, inject
 from edge_export.grounds.power_trial import BUFFER
 
-__all__ = ["run", "told"]
+__all__ = ["NETWORK", "run", "told"]
 
+NETWORK = 10  # a row's seed is that of its faults and this times the network's
 SETS = {CHOICE: "choice", CONFIRMATION: "confirmation"}  # seeds that recipes saw, and fresh ones
 
 
 def run(cell: Cell) -> Iterator[Row]:
-    """Figures of each seed of faults; `seed` is the fault's, a network's own is the cell's."""
+    """Figures of each seed of faults."""
     if cell.family == "random":
         yield from _random(cell)
         return
@@ -33,7 +34,7 @@ def run(cell: Cell) -> Iterator[Row]:
 def told(cell: Cell, found: Mapping[str, Any]) -> Iterator[Row]:
     """A line of bench/results/power.ndjson as rows."""
     base = found["base"]
-    own = replace(cell, entity=SETS[base], seed=found["seed"] - base)
+    own = replace(cell, entity=SETS[base], seed=found["seed"] - base + NETWORK * cell.seed)
     first = found["budget"] == power_accuracy.BUDGETS[0]
     for metric, value in found.items():
         if metric in {"ap", "vus_pr", "best_f1"} and first:
