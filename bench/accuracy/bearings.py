@@ -12,6 +12,7 @@ from scipy import stats
 from accuracy.bundles import trained
 from accuracy.cells import Cell
 from accuracy.store import Row
+from edge_anomaly.alarms.trend import BINS
 from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.files.config import Alarms, Clear, Raise
 from edge_anomaly.ports import Model
@@ -47,6 +48,8 @@ SIX_SIGMA = Rule("mean-std", 6.0)
 PATIENT = Alarms(raise_=Raise(windows=12), clear=Clear(windows=12))
 MID_LIFE = (0.35, 0.5)
 IMS_MID_LIFE = (0.3, 0.6)
+RIG_SPAN, IMS_SPAN = 0.5, 24.0  # hours of the `degrading` advisory: bench/trend_table.py
+FEWEST = 10  # looks that a trend is drawn through
 FEATURES = {
     "spectral": False, "segment": 1, "step": 1, "windows": 1, "strongest": 0, "held_out": 0.36,
     "layers": (64, 32), "latent": 8,
@@ -102,7 +105,7 @@ def run_pronostia(cell: Cell) -> Iterator[Row]:
         first = int(train[0].t_ns[0]) // bundle.manifest.period_ns
         snapshot = (slot - first) // pronostia.SAMPLES
         hours = whole.t_s[snapshot.clip(0, len(whole.t_s) - 1)] / 3600
-        life = _Life(hours, float(whole.t_s[-1]) / 3600, scored, MID_LIFE)
+        life = _Life(hours, float(whole.t_s[-1]) / 3600, scored, MID_LIFE, RIG_SPAN)
         yield from life.rows(replace(cell, entity="Bearing1_2"))
 
 
@@ -117,7 +120,7 @@ def run_ims(cell: Cell) -> Iterator[Row]:
             start, end = int(train[0].t_ns[0]), int(test[0].t_ns[-1])
             hours = ((slot + 1) * bundle.manifest.period_ns - start) / 3.6e12
             # Training left the first 2 % of life out.
-            life = _Life(hours, (end - start) / 3.6e12, scored, IMS_MID_LIFE)
+            life = _Life(hours, (end - start) / 3.6e12, scored, IMS_MID_LIFE, IMS_SPAN)
             entity = replace(cell, entity=name)
             yield from life.rows(entity)
             yield Row.of(entity, "hit_top1", life.blames(bundle.signals, ims.DAMAGED[name]))
@@ -131,6 +134,7 @@ class _Life:
     whole: float  # hours until it failed
     scored: Scored
     middle: tuple[float, float]  # share of life in which an alarm is too early
+    span: float  # hours that the `degrading` advisory draws its line through
 
     @property
     def stands(self) -> NDArray[np.bool_]:
@@ -152,11 +156,11 @@ class _Life:
         late = self.hours > self.learnt
         alarms = metrics.spans(self.stands & late)
         first = int(alarms[0, 0]) if len(alarms) else self.hours.size
-        before = np.arange(self.hours.size)[late & (np.arange(self.hours.size) < first)]
-        score = self.scored.score.astype(np.float64)
-        if before.size > 10:
-            trend = float(stats.spearmanr(self.hours[before], score[before]).statistic)
-            yield Row.of(cell, "trend", trend)
+        before = late & (np.arange(self.hours.size) < first)
+        for name, rows in (("trend", before), ("trend_to_end", late)):
+            if rows.sum() > FEWEST:
+                yield Row.of(cell, name, self._trend(rows))
+                yield Row.of(cell, f"{name}_told", self._trend_told(rows))
         low, high = (share * self.whole for share in self.middle)
         inside = (self.hours >= low) & (self.hours < high)
         yield Row.of(cell, "mid_life_alarm_rate", float(self.stands[inside].mean()))
@@ -165,6 +169,18 @@ class _Life:
         yield Row.of(cell, "lead_hours", lead)
         first_lead = float("nan") if not len(alarms) else self.whole - float(self.hours[first])
         yield Row.of(cell, "first_lead_hours", first_lead)
+
+    def _trend(self, rows: NDArray[np.bool_]) -> float:
+        """How steadily the score rises, snapshot by snapshot (Spearman)."""
+        return float(stats.spearmanr(self.hours[rows], self.scored.score[rows]).statistic)
+
+    def _trend_told(self, rows: NDArray[np.bool_]) -> float:
+        """How steadily what an operator is told of rises: mean logarithms over a span's bins."""
+        number = np.floor(self.hours[rows] / (self.span / BINS)).astype(np.int64)
+        score = np.log(np.maximum(self.scored.score[rows].astype(np.float64), 1e-12))
+        bins = np.unique(number)
+        means = [score[number == one].mean() for one in bins]
+        return float(stats.spearmanr(bins, means).statistic)
 
     def blames(self, signals: Sequence[str], damaged: Sequence[str]) -> float:
         """Whether the bearing with the greatest deviation at the onset is one that failed."""
