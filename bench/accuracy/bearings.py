@@ -24,7 +24,7 @@ from edge_export.evaluation import metrics
 from edge_export.evaluation.detectors import Scored, by_bundle
 from edge_export.evaluation.figures import standing
 
-__all__ = ["generated", "run_cwru", "run_generator", "run_ims", "run_pronostia"]
+__all__ = ["Life", "generated", "run_cwru", "run_generator", "run_ims", "run_pronostia"]
 
 # Detector of bench/bearing_accuracy.py: family and preset here.
 GENERATOR = {
@@ -105,7 +105,7 @@ def run_pronostia(cell: Cell) -> Iterator[Row]:
         first = int(train[0].t_ns[0]) // bundle.manifest.period_ns
         snapshot = (slot - first) // pronostia.SAMPLES
         hours = whole.t_s[snapshot.clip(0, len(whole.t_s) - 1)] / 3600
-        life = _Life(hours, float(whole.t_s[-1]) / 3600, scored, MID_LIFE, RIG_SPAN)
+        life = Life(hours, float(whole.t_s[-1]) / 3600, scored, MID_LIFE, RIG_SPAN)
         yield from life.rows(replace(cell, entity="Bearing1_2"))
 
 
@@ -120,14 +120,14 @@ def run_ims(cell: Cell) -> Iterator[Row]:
             start, end = int(train[0].t_ns[0]), int(test[0].t_ns[-1])
             hours = ((slot + 1) * bundle.manifest.period_ns - start) / 3.6e12
             # Training left the first 2 % of life out.
-            life = _Life(hours, (end - start) / 3.6e12, scored, IMS_MID_LIFE, IMS_SPAN)
+            life = Life(hours, (end - start) / 3.6e12, scored, IMS_MID_LIFE, IMS_SPAN)
             entity = replace(cell, entity=name)
             yield from life.rows(entity)
             yield Row.of(entity, "hit_top1", life.blames(bundle.signals, ims.DAMAGED[name]))
 
 
 @dataclass(frozen=True)
-class _Life:
+class Life:
     """A bearing's scores until it failed."""
 
     hours: NDArray[np.float64]  # (N,) since the start

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from accuracy import run, store, tables
+from accuracy import bearings, power, run, store, tables
 from accuracy.cells import Cell, cells
 from accuracy.store import Row
 
 from edge_anomaly.errors import AgentError, RecordingError
 from edge_export.data.datasets.catalogue import DATASETS
+from edge_export.evaluation.detectors import Scored
 
 CELL = Cell("tep", "all", "pca")
 Runner = Callable[[Cell], Iterator[Row]]
@@ -126,3 +127,42 @@ def test_a_second_seed_is_of_networks_alone_and_no_cell_comes_twice() -> None:
 
 def test_a_table_without_rows_is_left_out() -> None:
     assert "##" not in tables.report([])
+
+
+def test_several_networks_on_one_machine_make_no_smaller_error() -> None:
+    rows = [
+        Row("smd", machine, "gevae", "default", seed, "ap", value + 0.01 * seed)
+        for machine, value in (("machine-1-2", 0.4), ("machine-1-3", 0.6))
+        for seed in range(4)
+    ]
+    assert "| gevae | 2 | 4 | 0.515 ± 0.100 |" in tables.report(rows)
+
+
+def test_networks_that_see_the_same_faults_are_told_apart_and_counted_by_fault() -> None:
+    found = {"base": 5000, "budget": 0.05, "ap": 0.3, "recall_shift": 1.0, "event_f1": 0.6}
+    rows = [
+        row
+        for network in range(3)
+        for fault, ap in enumerate((0.3, 0.5))
+        for row in power.told(
+            Cell("steel", "all", "usad", "network", network),
+            {**found, "seed": 5000 + fault, "ap": ap},
+        )
+    ]
+    assert {row.entity for row in rows} == {"confirmation"}
+    assert {row.seed for row in rows} == {0, 1, 10, 11, 20, 21}
+    assert "| usad, network | 1 | 6 | 0.400 ± 0.100 |" in tables.report(rows)
+
+
+def test_a_trend_is_of_time_after_what_was_learnt_from() -> None:
+    rng = np.random.default_rng(0)
+    hours = np.arange(400) / 40
+    score = np.where(hours < 4, 9 - hours, 1 + hours + rng.normal(0, 1, 400)).astype(np.float32)
+    scored = Scored(score, np.full(400, 1e6, np.float32))
+    life = bearings.Life(hours, 10.0, scored, (0.4, 0.5), span=4.0)
+    found = {row.metric: row.value for row in life.rows(Cell("ims", "test1", "vae"))}
+    assert found["trend"] == found["trend_to_end"]  # there was no alarm
+    assert found["trend"] is not None
+    assert found["trend_told"] is not None
+    assert 0.7 < found["trend"] < 0.95 < found["trend_told"]
+    assert found["lead_hours"] is None
