@@ -30,7 +30,7 @@ accuracy: $(VENV)/.dev  ## every accuracy table (hours; may be ended and begun a
 	PYTHONPATH=bench $(BIN)/python -m accuracy.run
 
 servers-bundle: $(VENV)/.dev  ## train the bundle of configs/servers.yaml again (needs the recordings)
-	$(BIN)/edge-export train --family lstm-ae --data asd --out configs/bundles/servers --no-torchscript
+	$(BIN)/edge-export train --family lstm-ae --data asd --out configs/bundles/servers --no-torchscript --no-report
 
 proof: $(VENV)/.dev  ## kill, cut, fill, jump and mutate everything, at full length: bench/results/proof.md (15 minutes)
 	PYTHONPATH=bench:tests $(BIN)/python -m proof
