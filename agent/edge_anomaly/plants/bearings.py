@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_anomaly.plants.broken import of_devices
 from edge_anomaly.plants.plant import READINGS, Plant
 from edge_anomaly.plants.vibration import BEARINGS, RATE, SNAPSHOT, Damage, snapshot
 from edge_anomaly.values import Publish
@@ -69,9 +70,7 @@ class Bearings:
         Raises:
             ValueError: A failure names a shaft that there is not.
         """
-        self.faults: Sequence[Failure] = tuple(faults)
-        if unknown := {fault.device for fault in self.faults} - set(DEVICES):
-            raise ValueError(f"no such shaft: {', '.join(sorted(unknown))}")
+        self.faults: Sequence[Failure] = of_devices(faults, DEVICES, "shaft")
         self._seed = seed
         self._next = 0
 

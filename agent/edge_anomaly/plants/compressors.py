@@ -21,6 +21,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_anomaly.plants.blocks import Blocks, wandering
+from edge_anomaly.plants.broken import during, extent, of_devices
 from edge_anomaly.plants.faults import Fault, Kind, random_faults
 from edge_anomaly.plants.machines import DEVICES, MACHINES, SIGNALS, USUAL
 from edge_anomaly.plants.plant import READINGS, Plant, each_signal
@@ -78,12 +80,9 @@ class Compressors:
         Raises:
             ValueError: A fault names a device that the station does not have.
         """
-        self.faults: Sequence[Fault] = tuple(faults)
-        if unknown := {fault.device for fault in self.faults} - set(DEVICES):
-            raise ValueError(f"no such compressor: {', '.join(sorted(unknown))}")
+        self.faults: Sequence[Fault] = of_devices(faults, DEVICES, "compressor")
         self._seed = seed
-        self._next = 0
-        self._block = np.empty((0, len(DEVICES), len(SIGNALS)), np.float32)
+        self._blocks = Blocks(self._simulate, BLOCK, (len(DEVICES), len(SIGNALS)))
         rng = self._rng(-1)
         self._common = rng.standard_normal(len(_COMMON))
         self._own = rng.standard_normal((len(_OWN), len(DEVICES)))
@@ -104,19 +103,7 @@ class Compressors:
         Raises:
             ValueError: `n` is negative.
         """
-        if n < 0:
-            raise ValueError(f"n must not be negative, got {n}")
-        first, parts, left = self._next, [], n
-        while left:
-            at = self._next % BLOCK
-            if at == 0:
-                self._block = self._simulate(self._next)
-            part = self._block[at : at + left]
-            parts.append(part)
-            self._next += len(part)
-            left -= len(part)
-        values = np.concatenate(parts) if parts else self._block[:0]
-        return np.arange(first, first + n), values
+        return self._blocks.take(n)
 
     def _rng(self, block: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, block + 1])
@@ -138,8 +125,8 @@ class Compressors:
         self, rng: np.random.Generator
     ) -> tuple[dict[str, Floats], dict[str, Floats], Floats, Floats, Floats]:
         """What moves the machines: wandering, load, sister machine, heat of the machine."""
-        decay, spread = _wandering(_COMMON)
-        own_decay, own_spread = _wandering(_OWN)
+        decay, spread = wandering(_COMMON)
+        own_decay, own_spread = wandering(_OWN)
         kicks = rng.standard_normal((BLOCK, len(_COMMON))) * np.sqrt(1 - decay**2)
         own_kicks = rng.standard_normal((BLOCK, len(_OWN), len(DEVICES)))
         own_kicks *= np.sqrt(1 - own_decay**2)[:, None]
@@ -227,37 +214,19 @@ class Compressors:
         )
 
     def _extent(self, kind: Kind, slot: NDArray[np.int64], minus: float = 0.0) -> Floats:
-        """Size, less `minus`, of the faults of a kind at each slot and device, (n, D)."""
-        total = np.zeros((slot.size, len(DEVICES)))
-        for fault in self._during(slot, kind):
-            column = DEVICES.index(fault.device)
-            total[:, column] += (fault.size - minus) * fault.extent(slot)
-        return total
-
-    def _during(self, slot: NDArray[np.int64], kind: Kind) -> Iterable[Fault]:
-        return (
-            fault
-            for fault in self.faults
-            if fault.kind is kind and fault.start <= slot[-1] and fault.end > slot[0]
-        )
+        return extent(self.faults, kind, slot, DEVICES, minus)
 
     def _break_sensors(self, slot: NDArray[np.int64], values: Floats) -> None:
-        for fault in self._during(slot, Kind.SENSOR_DRIFT):
+        for fault in during(self.faults, slot, Kind.SENSOR_DRIFT):
             cell = DEVICES.index(fault.device), _COLUMN[fault.signals[0]]
             values[:, *cell] *= 1 + fault.size * fault.extent(slot)
-        for fault in self._during(slot, Kind.SENSOR_STUCK):
+        for fault in during(self.faults, slot, Kind.SENSOR_STUCK):
             cell = DEVICES.index(fault.device), _COLUMN[fault.signals[0]]
             if fault not in self._stuck:
                 at = fault.start - slot[0]
                 self._stuck[fault] = float(values[at - 1, *cell] if at else self._last[cell])
             stuck = (slot >= fault.start) & (slot < fault.end)
             values[stuck, *cell] = self._stuck[fault]
-
-
-def _wandering(processes: dict[str, tuple[int, float]]) -> tuple[Floats, Floats]:
-    """Decay per slot and standard deviation of each process."""
-    table = np.array(list(processes.values()), np.float64)
-    return np.exp(-1 / table[:, 0]), table[:, 1]
 
 
 COMPRESSORS = Plant(

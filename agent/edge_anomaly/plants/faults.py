@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
+
+from edge_anomaly.plants.broken import grown
 
 __all__ = ["Fault", "Kind", "random_faults"]
 
@@ -117,11 +120,9 @@ class Fault:
         sentence = shape.sentence.format(device=device, signal=signal)
         return cls(device, kind, *span, signals, size, sentence)
 
-    def extent(self, slot: np.ndarray) -> np.ndarray:
+    def extent(self, slot: NDArray[np.int64]) -> NDArray[np.float64]:
         """How much of the fault is there at each slot, 0..1, shape as `slot`."""
-        ramp = max(1.0, RAMP * (self.end - self.start))
-        active = (slot >= self.start) & (slot < self.end)
-        return np.where(active, np.clip((slot - self.start + 1) / ramp, 0.0, 1.0), 0.0)
+        return grown(slot, self.start, self.end, RAMP)
 
 
 def random_faults(

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_anomaly.plants.blocks import Blocks
+from edge_anomaly.plants.broken import of_devices
 from edge_anomaly.plants.feeders import DAY, FEEDER_NAMES, FEEDERS, WEEK, Feeder, usual_load
 from edge_anomaly.plants.load_faults import SIGNAL, LoadFault, LoadKind, load_faults
 from edge_anomaly.plants.plant import READINGS, Plant, each_signal
@@ -38,12 +40,9 @@ class Works:
         Raises:
             ValueError: A fault names a feeder that the works does not have.
         """
-        self.faults: Sequence[LoadFault] = tuple(faults)
-        if unknown := {fault.device for fault in self.faults} - set(FEEDER_NAMES):
-            raise ValueError(f"no such feeder: {', '.join(sorted(unknown))}")
+        self.faults: Sequence[LoadFault] = of_devices(faults, FEEDER_NAMES, "feeder")
         self._seed = seed
-        self._next = 0
-        self._block = np.empty((0, len(FEEDERS), 1), np.float32)
+        self._blocks = Blocks(self._draw, BLOCK, (len(FEEDERS), 1))
         self._noise = np.zeros(len(FEEDERS))
         self._stuck: dict[LoadFault, float] = {}
 
@@ -56,20 +55,7 @@ class Works:
         Raises:
             ValueError: `n` is negative.
         """
-        if n < 0:
-            raise ValueError(f"n must not be negative, got {n}")
-        slots = np.arange(self._next, self._next + n)
-        parts = []
-        while n:
-            at = self._next % BLOCK
-            if at == 0:
-                self._block = self._draw(self._next)
-            take = min(n, BLOCK - at)
-            parts.append(self._block[at : at + take])
-            self._next += take
-            n -= take
-        empty = np.empty((0, len(FEEDERS), 1), np.float32)
-        return slots, np.concatenate(parts) if parts else empty
+        return self._blocks.take(n)
 
     def _draw(self, first: int) -> NDArray[np.float32]:
         rng = np.random.default_rng([self._seed, first // BLOCK])

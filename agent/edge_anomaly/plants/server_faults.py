@@ -8,6 +8,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_anomaly.plants.broken import grown
+
 __all__ = ["ServerFault", "ServerKind", "server_faults"]
 
 FIRST = 80  # slots before the first fault: a window fills, the averages settle
@@ -85,9 +87,7 @@ class ServerFault:
 
     def extent(self, slot: NDArray[np.int64]) -> NDArray[np.float64]:
         """How much of the fault is there at each slot, 0..1, shape as `slot`."""
-        ramp = max(1.0, RAMP * (self.end - self.start))
-        active = (slot >= self.start) & (slot < self.end)
-        return np.where(active, np.clip((slot - self.start + 1) / ramp, 0.0, 1.0), 0.0)
+        return grown(slot, self.start, self.end, RAMP)
 
 
 def server_faults(seed: int, devices: tuple[str, ...], until: int) -> Iterator[ServerFault]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_anomaly.plants.blocks import Blocks, wandering
+from edge_anomaly.plants.broken import extent, of_devices
 from edge_anomaly.plants.plant import READINGS, Plant, each_signal
 from edge_anomaly.plants.server_faults import ServerFault, ServerKind, server_faults
 
@@ -86,12 +88,9 @@ class ServerRoom:
         Raises:
             ValueError: A fault names a server that is not there.
         """
-        self.faults: Sequence[ServerFault] = tuple(faults)
-        if unknown := {fault.device for fault in self.faults} - set(SERVER_NAMES):
-            raise ValueError(f"no such server: {', '.join(sorted(unknown))}")
+        self.faults: Sequence[ServerFault] = of_devices(faults, SERVER_NAMES, "server")
         self._seed = seed
-        self._next = 0
-        self._block = np.empty((0, len(SERVER_NAMES), len(SERVER_SIGNALS)), np.float32)
+        self._blocks = Blocks(self._simulate, BLOCK, (len(SERVER_NAMES), len(SERVER_SIGNALS)))
         rng = np.random.default_rng([seed, 0])
         self._common = rng.standard_normal(len(_COMMON))
         self._own = rng.standard_normal((len(_OWN), len(SERVER_NAMES)))
@@ -107,19 +106,7 @@ class ServerRoom:
         Raises:
             ValueError: `n` is negative.
         """
-        if n < 0:
-            raise ValueError(f"n must not be negative, got {n}")
-        first, parts, left = self._next, [], n
-        while left:
-            at = self._next % BLOCK
-            if at == 0:
-                self._block = self._simulate(self._next)
-            part = self._block[at : at + left]
-            parts.append(part)
-            self._next += len(part)
-            left -= len(part)
-        values = np.concatenate(parts) if parts else self._block[:0]
-        return np.arange(first, first + n), values
+        return self._blocks.take(n)
 
     def _simulate(self, first: int) -> NDArray[np.float32]:
         rng = np.random.default_rng([self._seed, first // BLOCK + 1])
@@ -135,8 +122,7 @@ class ServerRoom:
         self, rng: np.random.Generator, processes: Mapping[str, tuple[int, float]], name: str
     ) -> Floats:
         """A block of first-order noise of each process, in its own deviation."""
-        table = np.array(list(processes.values()))
-        decay, spread = np.exp(-1 / table[:, 0]), table[:, 1]
+        decay, spread = wandering(processes)
         state: Floats = getattr(self, name)
         shape = (-1, *[1] * (state.ndim - 1))
         decay, spread = decay.reshape(shape), spread.reshape(shape)
@@ -200,13 +186,7 @@ class ServerRoom:
         return heat, held
 
     def _extent(self, kind: ServerKind, slot: NDArray[np.int64], minus: float = 0.0) -> Floats:
-        """Size, less `minus`, of the faults of a kind at each slot and server, (n, D)."""
-        total = np.zeros((slot.size, len(SERVER_NAMES)))
-        for fault in self.faults:
-            if fault.kind is kind and fault.start <= slot[-1] and fault.end > slot[0]:
-                column = SERVER_NAMES.index(fault.device)
-                total[:, column] += (fault.size - minus) * fault.extent(slot)
-        return total
+        return extent(self.faults, kind, slot, SERVER_NAMES, minus)
 
 
 def _usual(slot: NDArray[np.int64]) -> Floats:
