@@ -4,14 +4,12 @@ import argparse
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-
-import shtab
 
 from edge_anomaly.errors import RecordingError
 from edge_export.bundles.add_device import add_device
-from edge_export.data.sources import healthy
+from edge_export.commands import options
+from edge_export.data.sources import NAMES, healthy
 from edge_export.families.lstm_ae import Config
 
 __all__ = ["register", "run"]
@@ -23,29 +21,23 @@ EXAMPLES = """examples:
 
 def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the class to itself
     """Add the command to `edge-export`."""
-    command = subparsers.add_parser(
+    command = options.offer(
+        subparsers,
         "add-device",
-        help="one more device for a bundle; the others stay bit for bit as they are",
+        run,
+        summary="one more device for a bundle; the others stay bit for bit as they are",
         description="Train one more head on a bundle's encoder; write a new bundle.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
+    options.bundle(command, "to build on")
+    options.data(command, f"healthy time of the device: {NAMES}")
+    command.add_argument(
+        "--device", required=True, metavar="ID", help="which device of the recordings"
+    )
+    options.folder(command, "--out", "folder of the new bundle", metavar="NEW", required=True)
     add = command.add_argument
-    add("bundle", type=Path, metavar="BUNDLE", help="to build on").complete = shtab.DIRECTORY
-    add(
-        "--data",
-        nargs="+",
-        required=True,
-        metavar="FILE",
-        help="healthy time of the device: a .csv or .parquet, or a public dataset",
-    ).complete = shtab.FILE
-    add("--device", required=True, metavar="ID", help="which device of the recordings")
-    add(
-        "--out", type=Path, required=True, metavar="NEW", help="folder of the new bundle"
-    ).complete = shtab.DIRECTORY
-    add("--epochs", type=int, default=Config.epochs, help="at most (default %(default)s)")
+    add("--epochs", type=options.count, default=Config.epochs, help="at most (default %(default)s)")
     add("--seed", type=int, default=Config.seed, help="of weights and order (default %(default)s)")
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:

@@ -3,21 +3,19 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import shtab
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from edge_anomaly.errors import ConfigError
-from edge_anomaly.files.config import Alarms, Clear, Raise
 from edge_anomaly.files.manifest import RULES
 from edge_export.bundles.package import read_bundle
 from edge_export.calibration.rules import BUDGET, DRIFT, MEAN_STD, TAIL, Rule
+from edge_export.commands import options
 from edge_export.data.sources import NAMES, healthy
-from edge_export.evaluation.scoreboard import PLAIN_WIDTH
+from edge_export.evaluation.scoreboard import legible
 from edge_export.graphs.verify import load_model
 from edge_export.recalibration.recalibrate import Finding, Recalibrated, held_out, recalibrate, save
 from edge_export.recalibration.verdicts import read_verdicts
@@ -35,29 +33,26 @@ DESCRIPTION = """Set a bundle's thresholds anew, without training: by another ru
 time, or by what operators said about a few alarms. Says how many false alarms a day to expect, with
 the interval that so much healthy time allows, and refuses when there is too little to say."""
 USUAL = {MEAN_STD: 3.0, BUDGET: 0.1, TAIL: 1e-3}  # parameter where it is not a quantile
-SHARE = 0.2
 
 
 def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the class to itself
     """Add the command to `edge-export`."""
-    usual, own = Alarms(), Rule()
-    command = subparsers.add_parser(
+    own = Rule()
+    command = options.offer(
+        subparsers,
         "calibrate",
-        help="a bundle's thresholds by another rule, newer time or verdicts",
+        run,
+        summary="a bundle's thresholds by another rule, newer time or verdicts",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
+    )
+    options.bundle(command)
+    options.data(
+        command,
+        "healthy time that the model did not learn from; of what it was trained on, the "
+        f"held-out rest is taken. {NAMES}",
     )
     add = command.add_argument
-    add("bundle", type=Path, metavar="BUNDLE", help="its folder").complete = shtab.DIRECTORY
-    add(
-        "--data",
-        nargs="+",
-        required=True,
-        metavar="FILE",
-        help="healthy time that the model did not learn from; of what it was trained on, the "
-        f"held-out rest is taken. {NAMES}",
-    ).complete = shtab.FILE
     add("--rule", choices=RULES, help="of the thresholds; default: the bundle's own")
     add(
         "--parameter",
@@ -72,37 +67,20 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         default=own.minutes,
         help="drift: how far back the median looks (default a day)",
     )
-    add(
-        "--labels", type=Path, metavar="FILE", help="operators' verdicts on events"
-    ).complete = shtab.FILE
-    add(
-        "--held-out",
-        type=float,
-        default=SHARE,
-        metavar="SHARE",
-        help="last share of training time, where that is all there is (default 0.2)",
-    )
-    add("--raise-after", type=int, default=usual.raise_.windows, metavar="N", help="windows above")
-    add("--clear-after", type=int, default=usual.clear.windows, metavar="N", help="windows below")
-    add(
-        "--out", type=Path, metavar="BUNDLE", help="default: the bundle itself"
-    ).complete = shtab.DIRECTORY
-    command.set_defaults(run=run)
+    options.file(command, "--labels", "operators' verdicts on events")
+    options.held_out(command, "where that is all there is")
+    options.delays(command)
+    options.folder(command, "--out", "default: the bundle itself", metavar="BUNDLE")
 
 
 def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:
     """Calibrate, print what to expect, write."""
     bundle = read_bundle(arguments.bundle)
     rule = _rule(arguments, Rule.of(bundle.manifest.threshold))
-    if not 0 < arguments.held_out < 1:
-        raise ConfigError(f"--held-out: {arguments.held_out} is not between 0 and 1")
     verdicts = read_verdicts(arguments.labels) if arguments.labels else []
     recordings, part = held_out(bundle, healthy(arguments.data), arguments.held_out)
-    alarms = Alarms(
-        raise_=Raise(windows=max(1, arguments.raise_after)),
-        clear=Clear(windows=max(1, arguments.clear_after)),
-    )
     model = load_model(bundle)
+    alarms = options.alarms(arguments)
     found = recalibrate(bundle, model, recordings, rule, verdicts, alarms)
     if not part:
         sys.stderr.write("taken as time that the model did not learn from: all of it\n")
@@ -114,8 +92,7 @@ def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:
 
 def show(found: Recalibrated, console: Console) -> None:
     """Print a row a device, and all of them together."""
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
+    console = legible(console)
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, show_edge=False)
     table.add_column("device", no_wrap=True)
     for heading in ("days", "threshold before", "after", "false alarms a day", "95 % interval"):

@@ -13,11 +13,11 @@ from rich.table import Table
 
 from edge_anomaly.errors import ConfigError
 from edge_export.bundles.package import read_bundle
+from edge_export.commands import options
 from edge_export.data.sources import NAMES, healthy, labelled
 from edge_export.evaluation.compare import Comparison, compare
 from edge_export.evaluation.results import Setting
-from edge_export.evaluation.scoreboard import COLUMNS, PLAIN_WIDTH, ROOT_CAUSE
-from edge_export.evaluation.vus import BUFFER
+from edge_export.evaluation.scoreboard import COLUMNS, ROOT_CAUSE, legible
 from edge_export.graphs.verify import load_model
 
 __all__ = ["register", "run", "show"]
@@ -33,21 +33,20 @@ standard error of that difference: a difference below two of them may well be ch
 
 def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the class to itself
     """Add the command to `edge-export`."""
-    command = subparsers.add_parser(
+    command = options.offer(
+        subparsers,
         "compare",
-        help="bundles beside each other, paired by device",
+        run,
+        summary="bundles beside each other, paired by device",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
-    add = command.add_argument
-    add(
+    command.add_argument(
         "bundles", nargs="+", type=Path, metavar="BUNDLE", help="two or more; the first is the rule"
-    ).complete = shtab.DIRECTORY
-    add("--data", nargs="+", required=True, metavar="FILE", help=f"healthy time: {NAMES}")
-    add("--test", nargs="+", metavar="FILE", help="what follows it, with a column `label`")
-    add("--buffer", type=int, default=BUFFER, metavar="SAMPLES", help="of VUS-PR (default 100)")
-    command.set_defaults(run=run)
+    ).complete = shtab.DIRECTORY  # type: ignore[attr-defined] # shtab looks for it there
+    options.data(command, f"healthy time: {NAMES}")
+    options.judged_on(command)
+    options.buffer(command)
 
 
 def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:
@@ -72,9 +71,7 @@ def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:
 
 def show(found: Comparison, buffer: int, console: Console | None = None) -> None:
     """Print a row a figure: its mean for every bundle, and what the first is ahead by."""
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
+    console = legible(console or Console())
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, show_edge=False)
     first, *others = found.names
     table.add_column(f"mean of {len(found.devices)} devices", no_wrap=True)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import shtab
-
 from edge_anomaly.errors import ConfigError
+from edge_export.commands import options
 from edge_export.data.datasets.catalogue import DATASETS
 from edge_export.data.recordings import Recording
 from edge_export.data.sources import public
@@ -24,12 +23,13 @@ EXAMPLES = """examples:
 
 def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the class to itself
     """Add the command to `edge-export`."""
-    command = subparsers.add_parser(
+    command = options.offer(
+        subparsers,
         "csv",
-        help="write a public dataset as tables, one a device",
+        run,
+        summary="write a public dataset as tables, one a device",
         description="Write a public dataset as CSV tables: time, then a column a signal.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
     command.add_argument(
         "--data",
@@ -38,10 +38,7 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         help=f"which dataset, or some of it: `smd:machine-2-8`; there are {', '.join(DATASETS)}",
     )
     command.add_argument("--half", choices=["train", "test"], default="test")
-    command.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER"
-    ).complete = shtab.DIRECTORY
-    command.set_defaults(run=run)
+    options.folder(command, "--out", "where to put them", required=True)
 
 
 def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:

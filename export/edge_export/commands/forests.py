@@ -3,17 +3,16 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shtab
 
 from edge_anomaly.errors import BundleError
 from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.scoring import constant_key
 from edge_export.bundles.package import read_bundle
 from edge_export.calibration.isolation import from_arrays, to_onnx
+from edge_export.commands import options
 from edge_kernels import Forest
 
 __all__ = ["forests_of", "register", "run"]
@@ -28,18 +27,16 @@ decision_function of a forest without contamination, below 0 where a row is unus
 
 def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the class to itself
     """Add the command to `edge-export`."""
-    command = subparsers.add_parser(
+    command = options.offer(
+        subparsers,
         "forests",
-        help="a bundle's Isolation Forests as ONNX files, one TreeEnsembleRegressor each",
+        run,
+        summary="a bundle's Isolation Forests as ONNX files, one TreeEnsembleRegressor each",
         description="Write the Isolation Forests of a bundle as ONNX files.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
-    command.add_argument("bundle", type=Path, metavar="BUNDLE").complete = shtab.DIRECTORY
-    command.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="where to put them"
-    ).complete = shtab.DIRECTORY
-    command.set_defaults(run=run)
+    options.bundle(command)
+    options.folder(command, "--out", "where to put them", required=True)
 
 
 def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import shtab
-
 from edge_export.bundles.package import read_bundle
-from edge_export.data.sources import NAMES, healthy, recorded
+from edge_export.commands import options
+from edge_export.data.sources import healthy, recorded
 from edge_export.evaluation.results import Setting
 from edge_export.graphs.verify import load_model
 from edge_export.report.gather import gather, read_curves
@@ -28,32 +27,22 @@ in plain words what to expect of it and what not."""
 
 def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the class to itself
     """Add the command to `edge-export`."""
-    usual = Setting()
-    command = subparsers.add_parser(
+    command = options.offer(
+        subparsers,
         "report",
-        help="one HTML file about a bundle",
+        run,
+        summary="one HTML file about a bundle",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
-    add = command.add_argument
-    add("bundle", type=Path, metavar="BUNDLE", help="its folder").complete = shtab.DIRECTORY
-    add(
-        "--data",
-        nargs="+",
-        required=True,
-        metavar="FILE",
-        help=f"healthy time the bundle was trained on: {NAMES}",
-    ).complete = shtab.FILE
-    add(
-        "--test",
-        nargs="+",
-        metavar="FILE",
-        help="what follows it, with or without a column `label`; public datasets bring their own",
-    ).complete = shtab.FILE
-    add("--seed", type=int, default=usual.seed, help="of the random score and the forest")
-    add("--out", type=Path, metavar="FILE", help="default: report.html").complete = shtab.FILE
-    command.set_defaults(run=run)
+    options.bundle(command)
+    options.data(command)
+    options.judged_on(
+        command,
+        "what follows it, with or without a column `label`; public datasets bring their own",
+    )
+    options.seed(command)
+    options.file(command, "--out", "default: report.html")
 
 
 def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:

@@ -3,13 +3,11 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-import shtab
 
 from edge_anomaly.files.bundle import Manifest
 from edge_export.bundles.package import read_bundle
+from edge_export.commands import options
 from edge_export.data.periods import changed, rhythm
 from edge_export.data.recordings import period_of
 from edge_export.data.sources import NAMES, healthy
@@ -25,19 +23,16 @@ COUNT = 3
 
 def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the class to itself
     """Add the command to `edge-export`."""
-    command = subparsers.add_parser(
+    command = options.offer(
+        subparsers,
         "rhythm",
-        help="in which periods recordings repeat, and whether a bundle still fits them",
+        run,
+        summary="in which periods recordings repeat, and whether a bundle still fits them",
         description="The strongest periods of recordings, from their spectrum.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
-    data = command.add_argument("--data", nargs="+", required=True, metavar="FILE", help=NAMES)
-    data.complete = shtab.FILE
-    command.add_argument(
-        "--bundle", type=Path, metavar="BUNDLE", help="to compare with what it was trained on"
-    ).complete = shtab.DIRECTORY
-    command.set_defaults(run=run)
+    options.data(command, NAMES)
+    options.folder(command, "--bundle", "to compare with what it was trained on", metavar="BUNDLE")
 
 
 def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:

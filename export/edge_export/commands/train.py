@@ -3,15 +3,13 @@
 import argparse
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-import shtab
 
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.files.manifest import RULES
 from edge_export.bundles.train import Plan, train_bundle
 from edge_export.calibration.rules import BUDGET, MEAN_STD, TAIL, Rule
+from edge_export.commands import options
 from edge_export.data.sources import NAMES, healthy
 from edge_export.families import FAMILIES, find
 from edge_export.families.settings import settings
@@ -33,12 +31,13 @@ USUAL = {MEAN_STD: 2.0, BUDGET: 0.1, TAIL: 1e-3}
 
 def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the class to itself
     """Add the command to `edge-export`."""
-    command = subparsers.add_parser(
+    command = options.offer(
+        subparsers,
         "train",
-        help="recordings to a verified bundle",
+        run,
+        summary="recordings to a verified bundle",
         description="Train on healthy recordings, calibrate, export, verify, write a bundle.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
     add = command.add_argument
     add(
@@ -47,34 +46,24 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         help=f"kind of model: {', '.join(sorted(FAMILIES))}, or several joined by + (default "
         "lstm-ae)",
     )
-    data = add(
-        "--data",
-        nargs="+",
-        required=True,
-        metavar="FILE",
-        help=f"healthy time: {NAMES}",
-    )
-    data.complete = shtab.FILE
-    add(
+    options.data(command, f"healthy time: {NAMES}")
+    options.file(
+        command,
         "--inputs",
-        type=Path,
-        metavar="FILE",
-        help="plant.yaml whose inputs read the recorded messages of .ndjson files: lines of JSON "
+        "plant.yaml whose inputs read the recorded messages of .ndjson files: lines of JSON "
         "with topic, payload and time, as `mosquitto_sub -F %%j` prints them",
-    ).complete = shtab.FILE
-    add(
+    )
+    options.folder(
+        command,
         "--out",
-        type=Path,
-        required=True,
+        "folder to write; an older bundle there is replaced",
         metavar="BUNDLE",
-        help="folder to write; an older bundle there is replaced",
-    ).complete = shtab.DIRECTORY
+        required=True,
+    )
     add("--name", help="the bundle's name; by default the folder's")
     add("--model-version", default="1", metavar="VERSION", help="the bundle's version (default 1)")
     add("--preset", default="default", help="settings to start from: default, paper, ...")
-    add(
-        "--config", type=Path, metavar="FILE", help="YAML of settings that differ from the preset"
-    ).complete = shtab.FILE
+    options.file(command, "--config", "YAML of settings that differ from the preset")
     add(
         "--set",
         action="append",
@@ -82,10 +71,10 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         metavar="KEY=VALUE",
         help="one setting that differs; may be repeated",
     )
-    add("--window", type=_count, metavar="SLOTS", help="slots the model looks at")
-    add("--epochs", type=_count, help="at most so many passes")
+    add("--window", type=options.count, metavar="SLOTS", help="slots the model looks at")
+    add("--epochs", type=options.count, help="at most so many passes")
     add("--seed", type=int, help="of weights and order (default 0); a run repeats exactly")
-    add("--threads", type=_count, help="of torch (default 1)")
+    add("--threads", type=options.count, help="of torch (default 1)")
     add(
         "--resume",
         action="store_true",
@@ -94,14 +83,19 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     add("--device", choices=["cpu", "cuda"], default="cpu", help="where to train (default cpu)")
     add(
         "--period",
-        type=_amount,
+        type=options.amount,
         metavar="SECONDS",
         help="length of a slot; default: the usual step",
     )
-    add("--hop", type=_count, metavar="SLOTS", help="from window to window (default: the family's)")
+    add(
+        "--hop",
+        type=options.count,
+        metavar="SLOTS",
+        help="from window to window (default: the family's)",
+    )
     add(
         "--smooth",
-        type=_amount,
+        type=options.amount,
         default=12.0,
         metavar="MINUTES",
         help="time constant of the score's average (default 12)",
@@ -132,7 +126,6 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
     )
     add("--no-torchscript", action="store_true", help="leave the TorchScript file out")
     add("--no-report", action="store_true", help="leave report.html out of the bundle")
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace, words: Sequence[str]) -> None:
@@ -173,19 +166,3 @@ def _rule(name: str | None, parameter: float | None, usual: Rule) -> Rule:
         return Rule(name, number if parameter is None else parameter)
     except ValueError as exc:
         raise ConfigError(f"--parameter: {exc}") from exc
-
-
-def _count(text: str) -> int:
-    """A whole number of at least one, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-def _amount(text: str) -> float:
-    """A number above zero, for argparse."""
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError(text)
-    return number

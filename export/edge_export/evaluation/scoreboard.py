@@ -19,6 +19,7 @@ __all__ = [
     "MEAN",
     "ROOT_CAUSE",
     "cells",
+    "legible",
     "markdown",
     "rows",
     "show",
@@ -60,8 +61,7 @@ def show(found: Evaluation, about: Mapping[str, str], console: Console) -> None:
         about: What decides the figures, by name.
         console: On a terminal with lines and colour, elsewhere plain.
     """
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
+    console = legible(console)
     for name, value in about.items():
         console.print(f"[bold]{name}[/bold]: {value}", highlight=False, soft_wrap=True)
     for device in found.devices:
@@ -75,6 +75,13 @@ def show(found: Evaluation, about: Mapping[str, str], console: Console) -> None:
         _print(found, MEAN, ROOT_CAUSE, title, console)
     for warning in found.warnings:
         console.print(f"[yellow]note[/yellow]: {warning}", highlight=False, soft_wrap=True)
+
+
+def legible(console: Console) -> Console:
+    """A terminal as it is; for a file or pipe, one without colour and as wide as tables are."""
+    if console.is_terminal:
+        return console
+    return Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
 
 
 def rows(found: Evaluation, ground: str, preset: str) -> Iterator[dict[str, Any]]:

@@ -223,6 +223,8 @@ def test_the_command_says_what_to_expect_and_writes(
     assert "0 of 1" in said.out
     assert "all of it" in said.err
     assert read_bundle(out).manifest.threshold.parameter == 3.0
-    assert main(["calibrate", str(folder), "--data", str(data), "--held-out", "2"]) == 2
+    with pytest.raises(SystemExit):
+        main(["calibrate", str(folder), "--data", str(data), "--held-out", "2"])
+    assert "--held-out: 2 is not between 0 and 1" in capsys.readouterr().err
     assert main(["calibrate", str(folder), "--data", str(data), "--parameter", "7"]) == 2
     assert "--parameter: a quantile lies between 0 and 1, got 7" in capsys.readouterr().err
