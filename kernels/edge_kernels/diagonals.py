@@ -15,6 +15,9 @@ is the same instructions as one from the start.
 x is padded with +inf, and y, which runs backwards, with -inf: a cell outside the matrix
 costs +inf. What ends the band is a wall of +inf that is added to odd diagonals from lane
 `radius` on; beside even ones no cell of the band looks.
+
+A path starts two diagonals before the matrix, at D[-1, -1] = 0, or at D[n, m] = 0 where
+it runs back. Either is a zero among +inf, in the lane that the formula gives for it.
 """
 
 from typing import Any
@@ -28,9 +31,8 @@ from edge_kernels.lanes import (
     add_square,
     count,
     fill,
-    fill_like,
+    ledge,
     load,
-    size,
     store,
     sub,
 )
@@ -48,7 +50,8 @@ __all__ = [
     "pad_channels",
     "pad_series",
     "rounds",
-    "wall_of",
+    "start_in",
+    "wall",
 ]
 
 ROUNDS = 4  # whose costs are summed at once: what the unrolled code below spells out
@@ -181,7 +184,7 @@ def costs_of_channels(
     pitch: int,
     rounds: int,
     wide: int,
-    wall: int,
+    radius: int,
     costs: int,
 ) -> None:
     """Squared differences summed over the channels, [round][even, odd][lane], to `costs`.
@@ -193,7 +196,7 @@ def costs_of_channels(
     lanes = count(scratch)
     zero = fill(scratch, 0, 1)
     for at in range(0, wide, lanes):
-        brim = load(scratch, wall + at, zero)
+        brim = wall(zero, radius - at)
         for t in range(0, rounds, ROUNDS):
             even0 = even1 = even2 = even3 = zero
             odd0 = odd1 = odd2 = odd3 = brim
@@ -219,15 +222,15 @@ def costs_of_channels(
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
-def wall_of(scratch: NDArray[Any], place: int, radius: int, wide: int, like: Any) -> int:
-    """Where to load what odd diagonals add: 0, and +inf from lane `radius` on.
+def wall(like: Any, radius: int) -> Any:
+    """What odd diagonals add: 0, and +inf from lane `radius` on."""
+    return ledge(like, radius, 0, np.inf)
 
-    Takes 2 wide numbers from `place` on.
-    """
-    for at in range(place, place + wide, size(like)):
-        store(scratch, at, fill_like(like, 0))
-        store(scratch, at + wide, fill_like(like, np.inf))
-    return place + wide - radius
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def start_in(like: Any, lane: int) -> Any:
+    """0 in one lane, +inf in all others."""
+    return add(ledge(like, lane, np.inf, 0), ledge(like, lane + 1, 0, np.inf))
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)

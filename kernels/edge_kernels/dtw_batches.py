@@ -147,12 +147,14 @@ def _blocks(
     and half of the instructions that could be done meanwhile are not there.
     """
     lanes = count(X)
+    xs = scratch[: (SLACK + CHUNK) * 2 * lanes]
+    ys = scratch[xs.size :]
     both = out.size // (2 * lanes) * 2 * lanes
     for b in range(0, both, 2 * lanes):
-        store(out, b, _block(X, Y, b, n, m, radius, scratch, fill(X, np.inf, 2)))
+        store(out, b, _block(X, Y, b, n, m, radius, xs, ys, fill(X, np.inf, 2)))
     for start in range(both, out.size, lanes):
         b = min(start, out.size - lanes)  # the last block overlaps the one before
-        store(out, b, _block(X, Y, b, n, m, radius, scratch, fill(X, np.inf, 1)))
+        store(out, b, _block(X, Y, b, n, m, radius, xs, ys, fill(X, np.inf, 1)))
     return all_finite(out)
 
 
@@ -164,30 +166,36 @@ def _block(
     n: int,
     m: int,
     radius: int,
-    scratch: NDArray[Any],
+    xs: NDArray[Any],
+    ys: NDArray[Any],
     inf: Any,
 ) -> Any:
     """Distances of the pairs from `b` on, as many as `inf` has lanes."""
     lanes = size(inf)
-    xs = scratch[: (SLACK + CHUNK) * lanes]
-    ys = scratch[(SLACK + CHUNK) * lanes :]
-    _transpose(Y[b * m :], m, m, ys[2 * lanes :], 2 * lanes, inf)
+    _transpose(Y, b * m, m, m, ys, 2 * lanes, 2 * lanes, inf)
     for j in range(m, m + SLACK):
         store(ys, 2 * (j + 1) * lanes, fill_like(inf, 0))
     if radius < 2:  # narrower than a tile
-        _row_by_row(X[b * n :], xs, ys, n, m, radius, inf)
+        _row_by_row(X, b * n, xs, ys, n, m, radius, inf)
     else:
-        _tile_by_tile(X[b * n :], xs, ys, n, m, radius, inf)
+        _tile_by_tile(X, b * n, xs, ys, n, m, radius, inf)
     return load(ys, (2 * m + 1) * lanes, inf)
 
 
 @numba.njit(cache=True, nogil=True)
 def _transpose(
-    series: NDArray[Any], length: int, stride: int, target: NDArray[Any], pitch: int, like: Any
+    series: NDArray[Any],
+    at: int,
+    length: int,
+    stride: int,
+    target: NDArray[Any],
+    to: int,
+    pitch: int,
+    like: Any,
 ) -> None:
     """[lane][t] -> [t][lane] for as many pairs as `like` has lanes."""
     for lane in range(0, size(like), count(series)):
-        to_lanes(series[lane * stride :], length, stride, target[lane:], pitch)
+        to_lanes(series, at + lane * stride, length, stride, target, to + lane, pitch)
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
@@ -199,6 +207,7 @@ def _cell(x: Any, y: Any, above: Any, corner: Any, left: Any) -> Any:
 @numba.njit(cache=True, nogil=True)
 def _row_by_row(
     X: NDArray[Any],
+    start: int,
     xs: NDArray[Any],
     ys: NDArray[Any],
     n: int,
@@ -213,7 +222,7 @@ def _row_by_row(
     store(ys, lanes, fill_like(inf, 0))
     for i in range(n):
         if i % CHUNK == 0:
-            _transpose(X[i:], min(CHUNK, n - i), n, xs, lanes, inf)
+            _transpose(X, start + i, min(CHUNK, n - i), n, xs, 0, lanes, inf)
         x = load(xs, i % CHUNK * lanes, inf)
         first = max(0, i - radius)
         corner = load(ys, (2 * first + 1) * lanes, inf)
@@ -230,6 +239,7 @@ def _row_by_row(
 @numba.njit(cache=True, nogil=True)
 def _tile_by_tile(  # noqa: PLR0915  # four rows, spelled out
     X: NDArray[Any],
+    start: int,
     xs: NDArray[Any],
     ys: NDArray[Any],
     n: int,
@@ -254,7 +264,7 @@ def _tile_by_tile(  # noqa: PLR0915  # four rows, spelled out
         if i + ROWS > end:
             chunk = min(CHUNK, n)
             end = min(max(0, i) + chunk, n)
-            _transpose(X[end - chunk :], chunk, n, xs[SLACK * lanes :], lanes, inf)
+            _transpose(X, start + end - chunk, chunk, n, xs, SLACK * lanes, lanes, inf)
         at = (SLACK + i + min(CHUNK, n) - end) * lanes
         x0 = load(xs, at, inf)
         x1 = load(xs, at + lanes, inf)

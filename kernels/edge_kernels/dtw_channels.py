@@ -76,19 +76,19 @@ def _blocks(
     costs = scratch[xs.size + ys.size + row.size :]
     for start in range(0, out.size, lanes):
         b = min(start, out.size - lanes)
-        x = X[b * width :]
-        to_lanes(Y[b * height :], height, height, ys, lanes)
+        to_lanes(Y, b * height, height, height, ys, 0, lanes)
         if radius == 0:
-            _diagonal(x, ys, n, channels, xs, row)
+            _diagonal(X, b * width, ys, n, channels, xs, row)
         else:
-            _tile_by_tile(x, ys, n, m, channels, radius, xs, row, costs)
+            _tile_by_tile(X, b * width, ys, n, m, channels, radius, xs, row, costs)
         store(out, b, load(row, m * lanes, fill(X, 0, 1)))
     return all_finite(out)
 
 
 @numba.njit(cache=True, nogil=True)
 def _diagonal(
-    x: NDArray[Any],
+    X: NDArray[Any],
+    start: int,
     ys: NDArray[Any],
     n: int,
     channels: int,
@@ -96,12 +96,12 @@ def _diagonal(
     row: NDArray[Any],
 ) -> None:
     """Radius 0: the squared Euclidean distance."""
-    lanes = count(x)
+    lanes = count(X)
     step = channels * lanes
-    total = fill(x, 0, 1)
+    total = fill(X, 0, 1)
     for i in range(n):
-        to_lanes(x[i * channels :], channels, n * channels, xs, lanes)
-        cost = fill(x, 0, 1)
+        to_lanes(X, start + i * channels, channels, n * channels, xs, 0, lanes)
+        cost = fill(X, 0, 1)
         for at in range(0, step, lanes):
             difference = sub(load(xs, at, cost), load(ys, i * step + at, cost))
             cost = add_square(cost, difference)
@@ -111,7 +111,8 @@ def _diagonal(
 
 @numba.njit(cache=True, nogil=True)
 def _tile_by_tile(
-    x: NDArray[Any],
+    X: NDArray[Any],
+    start: int,
     ys: NDArray[Any],
     n: int,
     m: int,
@@ -125,9 +126,9 @@ def _tile_by_tile(
 
     The four rows of x are transposed as they are needed: then they stay in L1.
     """
-    lanes = count(x)
-    inf = fill(x, np.inf, 1)
-    zero = fill(x, 0, 1)
+    lanes = count(X)
+    inf = fill(X, np.inf, 1)
+    zero = fill(X, 0, 1)
     pad = -n % ROWS
     for j in range(m + 1):
         store(row, j * lanes, inf)
@@ -137,10 +138,12 @@ def _tile_by_tile(
     for i in range(-pad, n, ROWS):
         above_x = max(0, -i)
         to_lanes(
-            x[(i + above_x) * channels :],
+            X,
+            start + (i + above_x) * channels,
             (ROWS - above_x) * channels,
             n * channels,
-            xs[above_x * channels * lanes :],
+            xs,
+            above_x * channels * lanes,
             lanes,
         )
         for slot in range(3, 2 * radius + 1, 3):

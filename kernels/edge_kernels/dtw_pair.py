@@ -25,7 +25,8 @@ from edge_kernels.diagonals import (
     pad_channels,
     pad_series,
     rounds,
-    wall_of,
+    start_in,
+    wall,
 )
 from edge_kernels.entries import Entries
 from edge_kernels.lanes import (
@@ -36,6 +37,7 @@ from edge_kernels.lanes import (
     fill_like,
     least_bits,
     load,
+    on_stack,
     size,
     store,
 )
@@ -73,8 +75,9 @@ def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> fl
     a: Any = x
     b: Any = y
     try:  # two arrays of one dimension and precision need no detour
-        if a.ndim == b.ndim == 1 and a.dtype is b.dtype:
-            distance: float = PAIR[a.dtype](a, b, radius)
+        precision = a.dtype
+        if precision is b.dtype and a.ndim == b.ndim == 1:
+            distance: float = PAIR[precision](a, b, radius)
             if distance >= 0:
                 return distance
     except (AttributeError, KeyError, TypeError):
@@ -101,7 +104,11 @@ def _pair(x: NDArray[Any], y: NDArray[Any], radius: int) -> float:
     if (n > 1 and x.strides[0] != x.itemsize) or (m > 1 and y.strides[0] != y.itemsize):
         return -1.0
     radius = min(radius, max(n, m) - 1)
-    return _meet(x, y, n, m, radius, aligned(x, _size(x, n, m, radius)))
+    numbers = _size(x, n, m, radius)
+    scratch = on_stack(x)
+    if numbers > scratch.size:
+        scratch = aligned(x, numbers)
+    return _meet(x, y, n, m, radius, scratch)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -151,18 +158,17 @@ def _meet_channels(
     place = costs + costs_size(n, m, radius, wide)
     pad_channels(x, n, channels, np.inf, scratch, 0, pad, pitch, 1)
     pad_channels(y, m, channels, -np.inf, scratch, ys, pad, pitch, -1)
-    wall = wall_of(scratch, place, radius, wide, fill(x, 0, 1))
     x_at, y_at = first_round(m, radius)
     turns = rounds(n, m, radius)
     x_at, y_at = pad + x_at, ys + pad + y_at
-    costs_of_channels(scratch, x_at, y_at, channels, pitch, turns, wide, wall, costs)
+    costs_of_channels(scratch, x_at, y_at, channels, pitch, turns, wide, radius, costs)
     return _chains(scratch, (0, 0, 0, 0), costs, n, m, radius, wide, place)
 
 
 @numba.njit(cache=True, nogil=True)
 def _room(x: NDArray[Any], wide: int) -> int:
-    """Numbers of scratch for _chains: the wall; _begin; four diagonals and what is beside."""
-    return (2 * wide) + (2 * wide + count(x)) + 4 * (count(x) + wide)
+    """Numbers of scratch for _chains: four diagonals and what is beside."""
+    return 4 * (count(x) + wide)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -183,21 +189,15 @@ def _chains(
     """
     lanes = count(scratch)
     turns = rounds(n, m, radius)
-    wall = wall_of(scratch, place, radius, wide, fill(scratch, 0, 1))
-    # A path starts at D[-1, -1] = 0, or at D[n, m] = 0, two diagonals before the matrix.
-    # Either is a zero among +inf: loads from these places have it in the lane it belongs.
     inf = fill(scratch, np.inf, 1)
-    row = place + 2 * wide
-    for at in range(row, row + 2 * wide + lanes, lanes):
-        store(scratch, at, inf)
-    scratch[row + wide] = 0
-    zeros = row + wide - (radius >> 1), row + wide - (n - m + radius >> 1)
+    zeros = radius >> 1, n - m + radius >> 1
     late = radius & 1, (n + m - radius) & 1  # the zero is on an odd diagonal
     if wide == lanes:
-        return _narrow(scratch, starts, costs, turns, wall, zeros, late, inf)
+        return _narrow(scratch, starts, costs, turns, radius, zeros, late, inf)
     if wide == 2 * lanes:
-        return _narrow(scratch, starts, costs, turns, wall, zeros, late, fill(scratch, np.inf, 2))
-    return _wide(scratch, starts, costs, turns, wall, zeros, late, wide, row + 2 * wide + lanes)
+        both = fill(scratch, np.inf, 2)
+        return _narrow(scratch, starts, costs, turns, radius, zeros, late, both)
+    return _wide(scratch, starts, costs, turns, radius, zeros, late, wide, place)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -206,7 +206,7 @@ def _narrow(
     starts: tuple[int, int, int, int],
     costs: int | None,
     turns: int,
-    wall: int,
+    radius: int,
     zeros: tuple[int, int],
     late: tuple[int, int],
     inf: Any,
@@ -214,10 +214,10 @@ def _narrow(
     """Both chains of a band no wider than `inf`: no diagonal touches memory."""
     x, y, x_back, y_back = starts
     wide = size(inf)
-    brim = load(scratch, wall, inf)
+    brim = wall(inf, radius)
     zero = fill_like(inf, 0)
-    even = odd = load(scratch, zeros[0], inf)
-    even_back = odd_back = load(scratch, zeros[1], inf)
+    even = odd = start_in(inf, zeros[0])
+    even_back = odd_back = start_in(inf, zeros[1])
     if late[0]:
         even = inf
     else:
@@ -270,7 +270,7 @@ def _wide(
     starts: tuple[int, int, int, int],
     costs: int | None,
     turns: int,
-    wall: int,
+    radius: int,
     zeros: tuple[int, int],
     late: tuple[int, int],
     wide: int,
@@ -288,21 +288,20 @@ def _wide(
         store(scratch, at, inf)
     even, odd = place + lanes, place + span + lanes
     even_back, odd_back = place + 2 * span + lanes, place + 3 * span + lanes
-    for at in range(0, wide, lanes):
-        store(scratch, (odd if late[0] else even) + at, load(scratch, zeros[0] + at, inf))
-        to = (odd_back if late[1] else even_back) + at
-        store(scratch, to, load(scratch, zeros[1] + at, inf))
+    scratch[(odd if late[0] else even) + zeros[0]] = 0
+    scratch[(odd_back if late[1] else even_back) + zeros[1]] = 0
+    brim = wall(inf, radius - wide + lanes)
     back = (turns - 1) // 2
     last = turns - 1
     for t in range(back):
         at, then = cost_at(costs, 2 * t * wide), cost_at(costs, (2 * t + 1) * wide)
-        _both(scratch, x + t, y - t, 1, 0, at, then, wall, even, odd, wide)
+        _both(scratch, x + t, y - t, 1, 0, at, then, brim, even, odd, wide)
         at = cost_at(costs, 2 * (last - t) * wide)
         then = cost_at(costs, (2 * (last - t) - 1) * wide)
-        _both(scratch, x_back - t, y_back + t, 0, 1, at, then, wall, even_back, odd_back, wide)
+        _both(scratch, x_back - t, y_back + t, 0, 1, at, then, brim, even_back, odd_back, wide)
     for t in range(back, last - back):  # once or never
         at, then = cost_at(costs, 2 * t * wide), cost_at(costs, (2 * t + 1) * wide)
-        _both(scratch, x + t, y - t, 1, 0, at, then, wall, even, odd, wide)
+        _both(scratch, x + t, y - t, 1, 0, at, then, brim, even, odd, wide)
     t = last - back
     shortest = inf
     for at in range(0, wide, count(scratch)):
@@ -331,14 +330,15 @@ def _both(
     y_step: int,
     cost: int | None,
     odd_cost: int | None,
-    wall: int,
+    brim: Any,
     even: int,
     odd: int,
     wide: int,
 ) -> None:
     """The next even and the next odd diagonal, in place of the last ones.
 
-    From the highest lanes down: then the odd one finds its neighbours computed.
+    From the highest lanes, those of the wall `brim`, down: then the odd one finds its
+    neighbours computed.
     """
     lanes = count(scratch)
     inf = fill(scratch, np.inf, 1)
@@ -351,7 +351,7 @@ def _both(
         near = grown(best, scratch, x + at, y + at, cost_at(cost, at))
         best = least_bits(least_bits(far, near), lower(near, above))
         if at == top:
-            best = add(best, load(scratch, wall + top, inf))
+            best = add(best, brim)
         then = grown(best, scratch, x + at + x_step, y + at + y_step, cost_at(odd_cost, at))
         store(scratch, even + at, near)
         store(scratch, odd + at, then)

@@ -24,7 +24,8 @@ from edge_kernels.diagonals import (
     pad_channels,
     pad_series,
     rounds,
-    wall_of,
+    start_in,
+    wall,
 )
 from edge_kernels.entries import Entries
 from edge_kernels.lanes import (
@@ -35,6 +36,7 @@ from edge_kernels.lanes import (
     least,
     least_bits,
     load,
+    on_stack,
     size,
     store,
     store_below,
@@ -44,6 +46,7 @@ from edge_kernels.shuffles import lift, lower
 __all__ = ["dtw_path"]
 
 PATH = Entries()
+INTP = np.dtype(np.intp)  # numpy looks a dtype up by its type for as long as it allocates
 
 
 def dtw_path(
@@ -72,10 +75,12 @@ def dtw_path(
     a: Any = x
     b: Any = y
     try:  # two arrays of one dimension and precision need no detour
-        if a.ndim == b.ndim == 1 and a.dtype is b.dtype and type(radius) is int:
-            path = np.empty((a.size + b.size, 2), np.intp)
-            profile = np.empty(a.size, a.dtype)
-            distance, start = PATH[a.dtype](a, b, radius, path, profile)
+        precision = a.dtype
+        if precision is b.dtype and a.ndim == b.ndim == 1 and type(radius) is int:
+            steps = a.size
+            path = np.empty((steps + b.size, 2), INTP)
+            profile = np.empty(steps, precision)
+            distance, start = PATH[precision](a, b, radius, path, profile)
             if distance >= 0:
                 return distance, path[start:], profile
     except (AttributeError, KeyError, TypeError):
@@ -83,7 +88,7 @@ def dtw_path(
     a, b = check_pair(x, y)
     n, m, channels = check_series(a, b)
     radius = check_radius(n, m, radius)
-    path = np.empty((n + m, 2), np.intp)
+    path = np.empty((n + m, 2), INTP)
     profile = np.empty(n, a.dtype)
     if channels == 1:
         distance, start = _path(a.reshape(n), b.reshape(m), radius, path, profile)
@@ -116,7 +121,9 @@ def _path(
         return -1.0, 0
     radius = min(radius, max(n, m) - 1)
     numbers, octets = _size(x, n, m, 1, radius)
-    memory = aligned(x, numbers + octets // x.itemsize + 1)
+    memory = on_stack(x)
+    if numbers + octets // x.itemsize + 1 > memory.size:
+        memory = aligned(x, numbers + octets // x.itemsize + 1)
     bits = memory[numbers:].view(np.uint8)[:octets]
     return _trace(x, y, n, m, radius, memory[:numbers], bits, path, profile)
 
@@ -144,8 +151,8 @@ def _size(x: NDArray[Any], n: int, m: int, channels: int, radius: int) -> tuple[
     lanes = size(fill_bytes(x, 0))
     wide, _, pitch = layout(lanes, n, m, radius)
     costs = 0 if channels == 1 else costs_size(n, m, radius, wide)
-    ends = 2 * wide + 2 * (lanes + wide)
-    return 2 * channels * pitch + costs + ends, 2 * rounds(n, m, radius) * 2 * wide // 8
+    diagonals = 2 * (lanes + wide)  # and what is beside
+    return 2 * channels * pitch + costs + diagonals, 2 * rounds(n, m, radius) * 2 * wide // 8
 
 
 @numba.njit(cache=True, nogil=True)
@@ -163,10 +170,9 @@ def _trace(
     wide, pad, pitch = layout(size(fill_bytes(x, 0)), n, m, radius)
     pad_series(x, n, np.inf, scratch, 0, pad, pitch, 1)
     pad_series(y, m, -np.inf, scratch, pitch, pad, pitch, -1)
-    wall = wall_of(scratch, 2 * pitch, radius, wide, fill_bytes(x, 0))
     x_at, y_at = first_round(m, radius)
     starts = pad + x_at, pitch + pad + y_at
-    distance = _chain(scratch, starts, None, n, m, radius, wide, wall, bits)
+    distance = _chain(scratch, starts, None, n, m, radius, wide, 2 * pitch, bits)
     if not np.isfinite(distance):
         return -1.0, 0
     return distance, _walk(x, y, scratch, None, n, m, radius, wide, bits, path, profile)
@@ -190,12 +196,12 @@ def _trace_channels(
     costs = 2 * channels * pitch
     pad_channels(x, n, channels, np.inf, scratch, 0, pad, pitch, 1)
     pad_channels(y, m, channels, -np.inf, scratch, ys, pad, pitch, -1)
-    wall = wall_of(scratch, costs + costs_size(n, m, radius, wide), radius, wide, fill_bytes(x, 0))
+    place = costs + costs_size(n, m, radius, wide)
     x_at, y_at = first_round(m, radius)
     turns = rounds(n, m, radius)
     x_at, y_at = pad + x_at, ys + pad + y_at
-    costs_of_channels(scratch, x_at, y_at, channels, pitch, turns, wide, wall, costs)
-    distance = _chain(scratch, (0, 0), costs, n, m, radius, wide, wall, bits)
+    costs_of_channels(scratch, x_at, y_at, channels, pitch, turns, wide, radius, costs)
+    distance = _chain(scratch, (0, 0), costs, n, m, radius, wide, place, bits)
     if not np.isfinite(distance):
         return -1.0, 0
     return distance, _walk(x, y, scratch, costs, n, m, radius, wide, bits, path, profile)
@@ -210,7 +216,7 @@ def _chain(
     m: int,
     radius: int,
     wide: int,
-    wall: int,
+    place: int,
     bits: NDArray[np.uint8],
 ) -> float:
     """The distance; in `bits`, diagonal by diagonal, where each cell's best path is from.
@@ -221,16 +227,16 @@ def _chain(
     inf = fill_bytes(scratch, np.inf)
     lanes = size(inf)
     turns = rounds(n, m, radius) - (n + m - radius & 1)  # the last may begin too late
-    # The path starts at D[-1, -1] = 0, two diagonals before the first of the matrix.
-    even, odd = wall + radius + wide + lanes, wall + radius + 2 * wide + 2 * lanes
-    for at in range(even - lanes, odd + wide, lanes):
-        store(scratch, at, inf)
-    scratch[(odd if radius & 1 else even) + (radius >> 1)] = 0
+    even, odd = place + lanes, place + wide + 2 * lanes
     if wide == lanes:
-        _narrow(scratch, starts, costs, turns, wall, even, odd, bits, inf)
+        _narrow(scratch, starts, costs, turns, radius, even, odd, bits, inf)
     else:
+        for at in range(place, odd + wide, lanes):
+            store(scratch, at, inf)
+        scratch[(odd if radius & 1 else even) + (radius >> 1)] = 0
+        brim = wall(inf, radius - wide + lanes)
         for t in range(turns):
-            _both(scratch, starts, costs, t, wall, even, odd, wide, bits)
+            _both(scratch, starts, costs, t, brim, even, odd, wide, bits)
     last = n + m - 2
     lane = n - 1 - (last - radius + 1 >> 1)
     return float(scratch[(odd if last - radius & 1 else even) + lane])
@@ -242,7 +248,7 @@ def _narrow(
     starts: tuple[int, int],
     costs: int | None,
     turns: int,
-    wall: int,
+    radius: int,
     even_at: int,
     odd_at: int,
     bits: NDArray[np.uint8],
@@ -252,8 +258,12 @@ def _narrow(
     x, y = starts
     wide = size(inf)
     second = bits.size // 2
-    zero, brim = fill_like(inf, 0), load(scratch, wall, inf)
-    even, odd = load(scratch, even_at, inf), load(scratch, odd_at, inf)
+    zero, brim = fill_like(inf, 0), wall(inf, radius)
+    even = odd = start_in(inf, radius >> 1)
+    if radius & 1:
+        even = inf
+    else:
+        odd = inf
     for t in range(turns):
         at = 2 * t * wide
         step_x = lift(odd, inf)
@@ -278,7 +288,7 @@ def _both(
     starts: tuple[int, int],
     costs: int | None,
     t: int,
-    wall: int,
+    brim: Any,
     even: int,
     odd: int,
     wide: int,
@@ -286,7 +296,8 @@ def _both(
 ) -> None:
     """The next even and the next odd diagonal, in place of the last ones.
 
-    From the highest lanes down: then the odd one finds its neighbours computed.
+    From the highest lanes, those of the wall `brim`, down: then the odd one finds its
+    neighbours computed.
     """
     inf = fill_bytes(scratch, np.inf)
     lanes = size(inf)
@@ -311,7 +322,7 @@ def _both(
         store_below(bits, second + at // 8, step_y, best)
         best = least_bits(best, step_y)
         if lane == top:
-            best = add(best, load(scratch, wall + top, inf))
+            best = add(best, brim)
         then = grown(best, scratch, x + lane + 1, y + lane, cost_at(costs, at))
         store(scratch, even + lane, near)
         store(scratch, odd + lane, then)
@@ -338,7 +349,7 @@ def _walk(
     i, j = n - 1, m - 1
     odd = i + j - radius & 1
     at = (i + j + (radius & 1)) * wide + i - (i + j - radius + 1 >> 1)  # of the cell
-    second = bits.size // 2
+    second = np.uintp(bits.size // 2)
     while i >= 0 and j >= 0:
         start -= 1
         path[start, 0] = i
@@ -348,15 +359,15 @@ def _walk(
             profile[i] += difference * difference
         else:
             profile[i] += scratch[costs + at]
-        # Numbers instead of branches, which would be guessed wrong at every bend.
-        octet, bit = at >> 3, at & 7
+        # Choices instead of branches, which would be guessed wrong at every bend; and places
+        # that are ready before the bits are: each step waits for the one before.
+        diagonal, by_x, by_y = at - 2 * wide, at - wide - (1 - odd), at - wide + odd
+        octet, bit = np.uintp(at >> 3), at & 7  # unsigned: an index may count from the end
         only_y = int(bits[second + octet]) >> bit & 1
         maybe_x = int(bits[octet]) >> bit & 1
-        one = only_y | maybe_x
-        only_x = maybe_x & 1 - only_y
+        at = by_x if maybe_x else diagonal
+        at = by_y if only_y else at
         i -= 1 - only_y
-        j -= 1 - only_x
-        # The diagonal before, or that before it; and its lane as diagonals.py says.
-        at -= 2 * wide - (-one & wide) + (only_x & 1 - odd) - (only_y & odd)
-        odd ^= one
+        j -= 1 - (maybe_x & 1 - only_y)
+        odd ^= only_y | maybe_x
     return start

@@ -21,6 +21,7 @@ from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
+from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
 __all__ = [
@@ -38,8 +39,10 @@ __all__ = [
     "lane_count",
     "least",
     "least_bits",
+    "ledge",
     "load",
     "mask",
+    "on_stack",
     "place_of",
     "register_bytes",
     "size",
@@ -57,6 +60,7 @@ def register_bytes(features: str) -> int:
 
 
 CACHE_LINE = 64  # bytes, and the widest register
+STACK_BYTES = 16_384  # of a thread's stack, of which even small systems give 128 KB
 INDEX = ir.IntType(32)  # of lanes
 
 # The features numba compiles for: NUMBA_CPU_NAME and NUMBA_CPU_FEATURES included.
@@ -106,6 +110,24 @@ def fill_like(_context: Any, lanes: Any, value: Any) -> Any:
 
 
 @intrinsic
+def ledge(_context: Any, like: Any, lane: Any, low: Any, high: Any) -> Any:
+    """`low` in the lanes before number `lane`, `high` in the others, as many as `like` has."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        numbers = Lanes(types.int32, like.count)
+        order = ir.Constant(context.get_value_type(numbers), list(range(like.count)))
+        asked = _filler(numbers, types.intp)(context, builder, None, args)
+        before = builder.icmp_signed("<", order, asked)
+        values = [
+            _filler(like, value)(context, builder, None, [None, number])
+            for value, number in ((low, args[2]), (high, args[3]))
+        ]
+        return builder.select(before, *values)
+
+    return like(like, types.intp, low, high), generate
+
+
+@intrinsic
 def fill_bytes(_context: Any, array: Any, value: Any) -> Any:
     """`value` in eight lanes of the array's dtype, or in all of a longer register.
 
@@ -113,6 +135,37 @@ def fill_bytes(_context: Any, array: Any, value: Any) -> Any:
     """
     lanes = Lanes(array.dtype, max(8, lane_count(array)))
     return lanes(array, value), _filler(lanes, value)
+
+
+@intrinsic
+def on_stack(_context: Any, like: Any) -> Any:
+    """STACK_BYTES of the dtype of `like`, uninitialised, from a cache line on.
+
+    They are gone when the kernel that asks returns, and cost nothing; memory from the heap
+    costs as much as a quarter of a short pair's distance.
+    """
+    numbers = types.Array(like.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, _signature: Any, _args: Any) -> Any:
+        number = context.get_value_type(like.dtype)
+        length = STACK_BYTES * 8 // like.dtype.bitwidth
+        with builder.goto_entry_block():  # once, even if the kernel asks in a loop
+            memory = builder.alloca(ir.ArrayType(number, length))
+            memory.align = CACHE_LINE
+        array = context.make_array(numbers)(context, builder)
+        intp = context.get_value_type(types.intp)
+        itemsize = ir.Constant(intp, like.dtype.bitwidth // 8)
+        populate_array(
+            array,
+            data=builder.bitcast(memory, number.as_pointer()),
+            shape=cgutils.pack_array(builder, [ir.Constant(intp, length)]),
+            strides=cgutils.pack_array(builder, [itemsize]),
+            itemsize=itemsize,
+            meminfo=None,
+        )
+        return array._getvalue()  # noqa: SLF001  # numba's own way to build one
+
+    return numbers(like), generate
 
 
 @intrinsic

@@ -106,22 +106,28 @@ def transpose(
 
 @numba.njit(cache=True, nogil=True)
 def to_lanes(
-    source: NDArray[Any], length: int, stride: int, target: NDArray[Any], pitch: int
+    source: NDArray[Any],
+    at: int,
+    length: int,
+    stride: int,
+    target: NDArray[Any],
+    to: int,
+    pitch: int,
 ) -> None:
     """`length` numbers of each lane's series, [lane][t] -> [t][lane].
 
-    A lane's series begins `stride` numbers behind the lane before, and the vector for
-    t + 1 `pitch` numbers behind that for t.
+    A lane's series begins `stride` numbers behind the lane before, the first one's at
+    `at`; the vector for t + 1 `pitch` numbers behind that for t, the first one at `to`.
     """
     lanes = count(source)
     if length < lanes:
         for t in range(length):
             for b in range(lanes):
-                target[t * pitch + b] = source[b * stride + t]
+                target[to + t * pitch + b] = source[at + b * stride + t]
         return
     for start in range(0, length, lanes):
         t = min(start, length - lanes)  # the last square overlaps the one before
-        transpose(source, t, stride, target, t * pitch, pitch)
+        transpose(source, at + t, stride, target, to + t * pitch, pitch)
 
 
 def _shuffler(first: int, second: int, indices: range) -> Any:
