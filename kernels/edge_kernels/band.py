@@ -126,6 +126,9 @@ def check_batch(X: NDArray[Any], Y: NDArray[Any]) -> tuple[int, int, int, int]:
         ValueError: They are not both (pairs, time), or both (pairs, time, channels).
     """
     shape, other = X.shape, Y.shape
+    if shape == other and len(shape) == 2 and 0 not in shape:  # what callers mostly have
+        pairs, n = shape
+        return pairs, n, n, 1
     if len(shape) not in {2, 3} or len(shape) != len(other) or shape[0] != other[0]:
         raise ValueError(f"X and Y must be (B, n[, d]), got {shape} and {other}")
     if 0 in shape or 0 in other or shape[2:] != other[2:]:
