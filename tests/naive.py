@@ -12,6 +12,7 @@ __all__ = [
     "dtw_matrix",
     "event_counts",
     "isolation_score",
+    "recent_energy",
     "rolling_median",
     "smooth",
     "vus_pr",
@@ -302,6 +303,20 @@ def whiten(
         past = [i for i in range(b) if device[i] == d]
         before = residual[past[-1]] if past else residual[b]
         out[b] = residual[b].astype(np.float64) - phi[d].astype(np.float64) * before
+    return out
+
+
+def recent_energy(
+    sizes: NDArray[np.float32], device: list[int], alpha: float
+) -> NDArray[np.float64]:
+    """Exponentially weighted average of the squared excesses of the device so far."""
+    out = np.empty(sizes.shape)
+    for b, d in enumerate(device):
+        past = [np.maximum(sizes[i].astype(np.float64), 0) for i in range(b + 1) if device[i] == d]
+        average = past[0] ** 2
+        for excess in past[1:]:
+            average = (1 - alpha) * average + alpha * excess**2
+        out[b] = average
     return out
 
 

@@ -49,7 +49,7 @@ from edge_kernels.reductions import (
     mean_square,
     vote,
 )
-from edge_kernels.stages import smooth, standardise, whiten
+from edge_kernels.stages import recent_energy, smooth, standardise, whiten
 from edge_kernels.warming import warm
 from edge_kernels.welch import spectra
 
@@ -95,6 +95,7 @@ __all__ = [
     "new_due",
     "new_grid",
     "new_medians",
+    "recent_energy",
     "restore_grid",
     "rolling_median",
     "roomy",

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["smooth", "standardise", "whiten"]
+__all__ = ["recent_energy", "smooth", "standardise", "whiten"]
 
 Floats = NDArray[np.float32]
 
@@ -104,6 +104,33 @@ def smooth(
     return out
 
 
+def recent_energy(
+    sizes: Floats, device: NDArray[np.int64], alpha: float, average: Floats
+) -> Floats:
+    """Moving average of the square of each signal's excess, max(0, size)^2.
+
+    Args:
+        sizes: How far each signal is off, shape (B, C).
+        device: Shape (B,).
+        alpha: Weight of the newest square in the average, 0 < alpha <= 1.
+        average: Running averages, shape (D, C), NaN before the first; updated.
+
+    Returns:
+        Shape (B, C). An average that is not finite any more begins anew.
+
+    Raises:
+        ValueError: Shapes do not fit, a device is unknown or alpha is out of range.
+    """
+    _check(device, average.shape[0], sizes.shape[0])
+    if sizes.ndim != 2 or average.shape[1:] != sizes.shape[1:]:
+        raise ValueError("sizes must be (B, C), average (D, C)")
+    if not 0 < alpha <= 1:
+        raise ValueError("alpha must be in (0, 1]")
+    out = np.empty_like(sizes)
+    _recent_energy(sizes, device, np.float32(alpha), average, out)
+    return out
+
+
 def _check(device: NDArray[np.int64], devices: int, rows: int) -> None:
     if device.shape != (rows,):
         raise ValueError(f"device must be ({rows},), got {device.shape}")
@@ -156,3 +183,22 @@ def _smooth(
             a = s if np.isnan(a) else a + alpha * (s - a)
             average[d, t] = a
             out[b, t] = max(s / scale[d, t, 0], a / scale[d, t, 1])
+
+
+@numba.njit(cache=True, nogil=True)
+def _recent_energy(
+    sizes: Floats,
+    device: NDArray[np.int64],
+    alpha: np.float32,
+    average: Floats,
+    out: Floats,
+) -> None:
+    for b in range(sizes.shape[0]):
+        d = device[b]
+        for c in range(sizes.shape[1]):
+            excess = max(sizes[b, c], np.float32(0))
+            energy = excess * excess
+            a = average[d, c]
+            a = a + alpha * (energy - a) if np.isfinite(a) else energy
+            average[d, c] = a
+            out[b, c] = a

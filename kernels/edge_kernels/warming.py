@@ -19,7 +19,7 @@ from edge_kernels.medians import new_medians, rolling_median
 from edge_kernels.placing import expire, forget_device, ingest
 from edge_kernels.profile import against_profile
 from edge_kernels.reductions import largest_group, mahalanobis, mean_of_largest, mean_square
-from edge_kernels.stages import smooth, standardise, whiten
+from edge_kernels.stages import recent_energy, smooth, standardise, whiten
 
 __all__ = ["warm"]
 
@@ -77,6 +77,7 @@ def _stages() -> None:
     row = np.ones((1, 1), np.float32)
     whiten(row, device, row, row.copy())
     standardise(row[np.newaxis], device, row[np.newaxis], row[np.newaxis])
+    recent_energy(row, device, 0.5, row.copy())
     mean_of_largest(row[np.newaxis], 1)
     against_profile(
         row[np.newaxis], device, device[:, np.newaxis], row[np.newaxis], row[np.newaxis]

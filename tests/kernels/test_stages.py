@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge_kernels import combine_log1p, mean_of_largest, smooth, standardise, whiten
+from edge_kernels import (
+    combine_log1p,
+    mean_of_largest,
+    recent_energy,
+    smooth,
+    standardise,
+    whiten,
+)
 
 Floats = NDArray[np.float32]
 DEVICES, SIGNALS, TRACKS = 3, 4, 2
@@ -73,6 +80,32 @@ def test_smoothing_is_the_definition_in_batches_of_any_size(
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
     whole = smooth(scores, device, SCALE, ALPHA, empty(DEVICES, TRACKS))
     assert got.tobytes() == whole.tobytes()
+
+
+@settings(deadline=None)
+@given(batches, cuts)
+def test_recent_energy_is_the_definition_in_batches_of_any_size(
+    batch: tuple[list[int], int], size: int
+) -> None:
+    device = np.array(batch[0])
+    sizes = floats(batch[1], device.size, SIGNALS)
+    average = empty(DEVICES, SIGNALS)
+    got = np.concatenate(
+        [
+            recent_energy(sizes[i : i + size], device[i : i + size], ALPHA, average)
+            for i in range(0, device.size, size)
+        ]
+    )
+    want = naive.recent_energy(sizes, batch[0], ALPHA)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+    whole = recent_energy(sizes, device, ALPHA, empty(DEVICES, SIGNALS))
+    assert got.tobytes() == whole.tobytes()
+
+
+def test_energy_that_is_not_finite_is_forgotten_with_the_next_window() -> None:
+    average, nought = np.full((1, 2), np.inf, np.float32), np.zeros(1, np.int64)
+    got = recent_energy(np.array([[3.0, -3.0]], np.float32), nought, ALPHA, average)
+    assert got.tolist() == [[9.0, 0.0]]
 
 
 @settings(deadline=None)
@@ -166,9 +199,22 @@ def smoothed(**change: Any) -> Floats:
     return smooth(**given | change)
 
 
+def energetic(**change: Any) -> Floats:
+    given: dict[str, Any] = {
+        "sizes": floats(0, 2, SIGNALS),
+        "device": np.array([0, 1]),
+        "alpha": ALPHA,
+        "average": empty(DEVICES, SIGNALS),
+    }
+    return recent_energy(**given | change)
+
+
 @pytest.mark.parametrize(
     ("stage", "change", "complaint"),
     [
+        (energetic, {"device": np.array([0, DEVICES])}, r"device must be in"),
+        (energetic, {"sizes": floats(0, 2, 1)}, r"sizes must be \(B, C\)"),
+        (energetic, {"alpha": 0.0}, r"alpha must be in"),
         (whitened, {"device": np.array([0])}, r"device must be \(2,\)"),
         (whitened, {"device": np.array([0, DEVICES])}, r"device must be in 0\.\.2"),
         (whitened, {"device": np.array([-1, 0])}, r"device must be in 0\.\.2"),

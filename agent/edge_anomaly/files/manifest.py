@@ -80,7 +80,7 @@ class Stage(
     largest: Count | None = None  # reduce: how many signals count; lines: how many lines
     pool: bool = False  # reduce: all tracks are steps of one window, and become one
     groups: list[list[str]] | None = None  # reduce: names of the signals of each group
-    minutes: Above0 | None = None  # smooth: time constant
+    minutes: Above0 | None = None  # smooth, blame: time constant
     spans: list[Count] | None = None  # features: slots of each span
     radius: Count | None = None  # features, elastic: slots by which matching may shift
     share: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None  # elastic: weight of DTW

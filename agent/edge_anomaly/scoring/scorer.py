@@ -42,7 +42,7 @@ class Scores:
 
     score: Floats  # (B,)
     threshold: Floats  # (B,)
-    deviation: Floats  # (B, C) how far each signal is off, in its own healthy deviations
+    deviation: Floats  # (B, C) how far each signal is off; its share of the whole is its blame
     observed: Floats  # (B, C) newest value of each signal, engineering units
     expected: Floats  # (B, C) likewise
     where: Callable[[int], Span | None]  # which slots of window i are to blame, if a stage can tell

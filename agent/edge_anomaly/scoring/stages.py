@@ -22,6 +22,7 @@ from edge_kernels import (
     mahalanobis,
     mean_of_largest,
     mean_square,
+    recent_energy,
     smooth,
     standardise,
     vote,
@@ -73,6 +74,24 @@ def _standardise(part: Part) -> Step:
         sizes = standardise(tracks, batch.device, mean, deviation)
         batch.deviation = sizes.max(axis=1)
         return sizes
+
+    return step
+
+
+def _blame(part: Part) -> Step:
+    """Blame signals by what is new: the recent energy of the last track, the whitened one.
+
+    What a window leaves of its own past says what changed, and levels that drifted long ago say
+    nothing; an alarm is told some windows after the change, hence the average. Squares, as in
+    contribution plots of SPE (Miller, Swanson and Heckler, 1998).
+    """
+    alpha = smoothing_weight(part.parameter("minutes"), part.step_ns)
+    average = part.memory.add(part.key("average"), (part.devices, part.signals))
+
+    def step(tracks: Floats, batch: Batch) -> Floats:
+        newest = np.ascontiguousarray(tracks[:, -1])
+        batch.deviation = recent_energy(newest, batch.device, alpha, average)
+        return tracks
 
     return step
 
@@ -185,6 +204,7 @@ def _combine(part: Part) -> Step:
 
 
 STAGES: dict[str, Build] = {
+    "blame": _blame,
     "combine": _combine,
     "elastic": elastic,
     "features": features,

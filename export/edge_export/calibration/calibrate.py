@@ -73,6 +73,7 @@ def default_recipe(signals: int, *, minutes: float = 12.0, with_raw: bool = True
         Stage(stage="residual"),
         Stage(stage="whiten", with_raw=with_raw),
         Stage(stage="standardise"),
+        Stage(stage="blame", minutes=minutes),
         Stage(stage="reduce", largest=largest),
         Stage(stage="smooth", minutes=minutes),
         Stage(stage="combine"),

@@ -276,6 +276,7 @@ STANDARD = [Stage(stage="residual"), Stage(stage="standardise")]
         (STANDARD, SHAPES | {"1.standardise.mean": np.full((2, 1, 2), np.nan)}, "finite numbers"),
         (STANDARD, SHAPES | {"1.standardise.deviation": np.zeros((2, 1, 2))}, "not positive"),
         ([Stage(stage="smooth", minutes=1)], {"0.smooth.scale": np.zeros((2, 1, 2))}, "positive"),
+        ([*STANDARD, Stage(stage="blame")], SHAPES, "needs 'minutes'"),
         ([Stage(stage="reduce", how="magic")], {}, "no 'magic'; there are groups, largest"),
         ([Stage(stage="reduce", largest=3)], {}, "the 3 largest of 2 signals"),
         ([Stage(stage="reduce", how="groups")], {}, "needs 'groups'"),
@@ -287,7 +288,7 @@ STANDARD = [Stage(stage="residual"), Stage(stage="standardise")]
         ([Stage(stage="residual")], {}, "it ends in tracks"),
         ([Stage(stage="combine")], {}, "its stages do not fit each other"),
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_a_recipe_that_cannot_be_run_is_refused(
     recipe: list[Stage], constants: dict[str, Any], complaint: str
@@ -343,3 +344,45 @@ def test_a_whole_window_is_pooled_into_one_track(recipe: list[Stage], want: floa
     )
     assert got.score.tolist() == [want]
     assert got.deviation.argmax(axis=1).tolist() == [0]
+
+
+BLAME = [
+    Stage(stage="residual"),
+    Stage(stage="whiten", with_raw=True),
+    Stage(stage="standardise"),
+    Stage(stage="blame", minutes=0.05),
+    Stage(stage="reduce", largest=1),
+    Stage(stage="combine"),
+]
+CHANGES = {
+    "1.whiten.phi": np.full((2, 2), 0.9, np.float32),
+    "2.standardise.mean": np.zeros((2, 2, 2), np.float32),
+    "2.standardise.deviation": np.ones((2, 2, 2), np.float32),
+}
+
+
+def blamed(scorer: Scorer, rows: list[list[float]], start: int = 0) -> list[int]:
+    values = np.array(rows, np.float32)[:, np.newaxis]
+    slot = start + np.arange(len(rows))
+    found = scorer.score(values, np.zeros(len(rows), np.int64), slot)
+    return [int(worst) for worst in found.deviation.argmax(axis=1)]
+
+
+def test_what_changed_is_blamed_and_not_what_has_long_been_off() -> None:
+    # flow has stood far off for long; temp leaves its level by less, in the last windows.
+    scorer = Scorer(spec([Branch(name="main", window=1)], BLAME, **CHANGES), Model())
+    rows = [[9.0, 0.0]] * 60 + [[9.0, 4.0]] * 3
+    assert blamed(scorer, rows) == [0] * 60 + [1] * 3
+    plain = [stage for stage in BLAME if stage.stage != "blame"]
+    older = Scorer(spec([Branch(name="main", window=1)], plain, **CHANGES), Model())
+    assert blamed(older, rows) == [0] * 63  # a bundle made before the stage reads as it did
+
+
+def test_blame_goes_on_from_a_snapshot_and_begins_anew_behind_a_gap() -> None:
+    built = spec([Branch(name="main", window=1)], BLAME, **CHANGES)
+    scorer, again = Scorer(built, Model()), Scorer(built, Model())
+    blamed(scorer, [[0.0, 0.0], [0.0, 4.0]])
+    again.restore(scorer.snapshot())
+    assert blamed(again, [[0.5, 4.0]], start=2) == [1]
+    again.forget(0)
+    assert blamed(again, [[5.0, 4.0]], start=9) == [0]

@@ -76,7 +76,7 @@ def test_each_stage_is_fitted_on_what_the_stages_before_it_make(manifest: Manife
 def test_smooth_takes_the_levels_of_score_and_average(manifest: Manifest) -> None:
     residual, device = residuals()
     constants, _ = fitted(manifest, residual, device)
-    scores = run(manifest, constants, residual, device, 4)
+    scores = run(manifest, constants, residual, device, 5)
     alpha = smoothing_weight(12.0, manifest.period_ns)
     for d in (0, 1):
         mine = scores[device == d].astype(np.float64)
@@ -84,7 +84,7 @@ def test_smooth_takes_the_levels_of_score_and_average(manifest: Manifest) -> Non
         for i in range(1, len(mine)):
             average[i] = average[i - 1] + alpha * (mine[i] - average[i - 1])
         want = np.stack([np.quantile(mine, 0.99, axis=0), np.quantile(average, 0.99, axis=0)], -1)
-        np.testing.assert_allclose(constants["4.smooth.scale"][d], want, rtol=1e-3)
+        np.testing.assert_allclose(constants["5.smooth.scale"][d], want, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
