@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from edge_export.data.split import Split
-from edge_export.families.linear import LINEAR, Config, Linear, linear
+from edge_export.families.linear import LINEAR, WHITENED, Config, Linear, linear
 
-__all__ = ["LINEAR", "Direct", "Linear", "Scaling", "fit_linear", "forest", "random"]
+__all__ = ["LINEAR", "WHITENED", "Direct", "Linear", "Scaling", "fit_linear", "forest", "random"]
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_anomaly.files.bundle import ONNX, Branch, Bundle, Manifest
-from edge_anomaly.ports import Graph, Model
+from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer, Spec
 from edge_export.calibration.calibrate import Rule, calibrate, default_recipe
 from edge_export.data.recordings import Windows
@@ -101,7 +101,7 @@ def references(
         if name == bundle.manifest.family:
             continue
         if name in baselines.LINEAR:
-            draft, model = reference(bundle, parts, baselines.fit_linear(name, parts), rule)
+            draft, model = reference(bundle, parts, name, rule)
             found[name] = by_bundle(draft, model, seen, np.arange(len(parts.devices)))
         elif name in direct:
             found[name] = _directly(direct[name](), parts, seen, rule)
@@ -112,8 +112,9 @@ def references(
     return found
 
 
-def reference(bundle: Bundle, parts: Split, graph: Graph, rule: Rule) -> tuple[Draft, Model]:
-    """A reference as a bundle would be, with the recipe that carries every family."""
+def reference(bundle: Bundle, parts: Split, name: str, rule: Rule) -> tuple[Draft, Model]:
+    """One of `baselines.LINEAR` as a bundle of its own would be."""
+    raw = name not in baselines.WHITENED
     manifest = msgspec.structs.replace(
         bundle.manifest,
         devices=list(parts.devices),
@@ -126,10 +127,10 @@ def reference(bundle: Bundle, parts: Split, graph: Graph, rule: Rule) -> tuple[D
                 heads=True,
             )
         ],
-        recipe=default_recipe(len(parts.signals), minutes=_minutes(bundle.manifest)),
+        recipe=default_recipe(len(parts.signals), minutes=_minutes(bundle.manifest), with_raw=raw),
         threshold=rule.said(1),
     )
-    model = Model({"main": graph})
+    model = Model({"main": baselines.fit_linear(name, parts)})
     scaling = {"centre": parts.centre, "scale": parts.scale, "fill": parts.fill}
     held = answers(manifest, scaling, model, parts.held)
     constants, threshold = calibrate(manifest, scaling, held, rule)

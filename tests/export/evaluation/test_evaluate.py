@@ -22,7 +22,6 @@ from edge_export.data.datasets import asd
 from edge_export.data.recordings import Recording, Slicing, cut, digest
 from edge_export.data.split import split
 from edge_export.evaluation import scoreboard
-from edge_export.evaluation.baselines import fit_linear
 from edge_export.evaluation.detectors import reference
 from edge_export.evaluation.evaluate import evaluate
 from edge_export.evaluation.results import Evaluation, Setting
@@ -49,7 +48,7 @@ def plain(bundle: Bundle, train: list[Recording]) -> tuple[Bundle, Model]:
     """A bundle with the training mean in the place of a network, calibrated on `train`."""
     slicing = Slicing(bundle.window, bundle.manifest.period_ns)
     parts = split(train, slicing, held_out=0.2)
-    draft, model = reference(bundle, parts, fit_linear("const", parts), RULE)
+    draft, model = reference(bundle, parts, "const", RULE)
     provenance = msgspec.structs.replace(bundle.manifest.provenance, data_sha256=digest(train))
     manifest = msgspec.structs.replace(draft.manifest, provenance=provenance)
     return replace(bundle, manifest=manifest, calibration=draft.calibration), model

@@ -33,7 +33,7 @@ def test_small_numbers_may_be_written_as_people_write_them() -> None:
 @pytest.mark.parametrize(
     ("family", "preset", "words", "complaint"),
     [
-        ("pca", "tiny", [], "--preset: pca has no 'tiny'; there are default"),
+        ("pca", "tiny", [], "--preset: pca has no 'tiny'; there are both, default"),
         ("pca", "default", ["epochs=3"], "--set: pca has no setting 'epochs'; there are window"),
         ("pca", "default", ["explained"], "--set: expected key=value, got 'explained'"),
         ("pca", "default", ["explained=much"], "--set: Expected `float`"),
@@ -69,3 +69,16 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_a_family_that_is_none_is_refused(name: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         find(name)
+
+
+def test_pca_is_whitened_alone_and_what_networks_are_held_against_has_their_recipe() -> None:
+    raw = {
+        name: {preset for preset, config in find(name).presets.items() if config.with_raw}
+        for name in ("pca", "const", "var1")
+    }
+    assert "default" not in raw["pca"]
+    assert "both" in raw["pca"]
+    for name in ("const", "var1"):
+        assert "default" in raw[name]
+        assert "whitened" not in raw[name]
+        assert "t2" not in find(name).presets  # of components, which it has none of
