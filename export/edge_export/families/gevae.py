@@ -56,6 +56,10 @@ class Config:
     statistic: str = "residual"
     clip: float = 3.0  # scaled values beyond +-clip are cut
     beta: float = 1e-3  # weight of a latent's mean KL beside the mean square error
+    # Share of training over which it rises from nothing (Bowman et al., CoNLL 2016): from the
+    # start it would silence latents that say nothing yet, and some never speak again.
+    warm_up: float = 0.5
+    attempts: int = 3  # at training: a useless model is trained anew, with a tenth of beta
     stride: int = 1  # hops between cut windows; the predictor learns from all of them
     every: int = 4  # the autoencoder from every fourth: neighbours teach nearly the same
     epochs: int = 6  # at most; five were enough on nineteen servers
@@ -251,19 +255,23 @@ class Gevae(nn.Module):
         self.decoder = Decoder((devices, nodes), edges, config, usual)
         self.predictor = Predictor(config)
 
-    def loss(self, window: Tensor, device: Tensor, noise: Tensor | None) -> Tensor:
+    def loss(
+        self, window: Tensor, device: Tensor, noise: Tensor | None, progress: float = 1.0
+    ) -> Tensor:
         """Mean square error over the whole window and beta times a latent's mean KL.
 
         Args:
             window: Engineering units, (B, W, N).
             device: (B,).
             noise: Standard normal, (B, latent); None reconstructs from the mean.
+            progress: How far training is, 0..1, on which the weight of the KL depends.
         """
         scaled = self.scaler(window, device)
         mean, log_variance = self.encoder(scaled)
         latent = mean if noise is None else mean + noise * (log_variance / 2).exp()
         error = nn.functional.mse_loss(self.decoder(latent, device), scaled)
-        return error + self.config.beta * divergence(mean, log_variance).mean()
+        risen = min(1.0, progress / self.config.warm_up) if self.config.warm_up else 1.0
+        return error + self.config.beta * risen * divergence(mean, log_variance).mean()
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

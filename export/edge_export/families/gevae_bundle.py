@@ -1,7 +1,9 @@
 """`gevae` as a family: presets, training in two steps, and from the model to its graphs."""
 
 import logging
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -28,7 +30,9 @@ PRESETS = {
     "default": Config(),
     # As published: the literal decoder, and the raw error of the whole predicted window. It
     # reconstructs worse than each signal's mean, which is no reason to refuse it here.
-    "paper": Config(embedded=False, whole=True, epochs=8, most_unexplained=float("inf")),
+    "paper": Config(
+        embedded=False, whole=True, epochs=8, most_unexplained=math.inf, warm_up=0, attempts=1
+    ),
     "mahalanobis": Config(statistic="mahalanobis"),  # for correlated signals, Gaussian noise
     "gru": Config(node_encoder="gru"),
     "small": Config(node=16, head=16, latent=16, predictor=32),  # for few signals
@@ -36,6 +40,9 @@ PRESETS = {
 ACTIVE = 0.01  # variance of its mean above which a latent is in use (Burda et al., ICLR 2016)
 CHUNK = 1024  # windows through the model at once where nothing is learnt
 SAMPLED = 8192  # windows that reconstruction is judged by, at most
+LEAST_STEPS = 64  # in an epoch: with fewer, five hundred windows teach a latent nothing at all
+FEWER = 10.0  # by which beta is divided from one attempt to the next
+LONGER = 2  # times as many epochs has every attempt but the first
 
 
 def joined(parts: Split, correlation: float) -> Tensor:
@@ -82,17 +89,22 @@ def train(model: Gevae, parts: Split, course: Course, then: Course) -> list[floa
     """
     config = model.config
     model.to(course.device)
-    some = parts.fit[:: config.every]
+    least = LEAST_STEPS * config.batch
+    every = max(1, min(config.every, len(parts.fit) // least))
+    some = parts.fit[::every]
+    passes = math.ceil(least / len(some))  # over few windows, that make an epoch
+    steps = course.epochs * math.ceil(passes * len(some) / course.batch)
     window, device = (torch.from_numpy(x).to(course.device) for x in (some.window, some.device))
 
     def loss(rows: Tensor, step: Step) -> Tensor:
         noise = step.noise((len(rows), config.latent), config.seed).to(course.device)
-        return model.loss(window[rows], device[rows], noise)
+        rows = rows % len(some)
+        return model.loss(window[rows], device[rows], noise, step.number / steps)
 
     learnt = [p for name, p in model.named_parameters() if not name.startswith("predictor.")]
     learnt = [p for p in learnt if p.requires_grad]
-    judged = parts.held[:: config.every]
-    losses = fit(model, len(some), loss, lambda: _held_loss(model, judged), course, learnt)
+    judged = parts.held[::every]
+    losses = fit(model, passes * len(some), loss, lambda: _held_loss(model, judged), course, learnt)
     before, after = (latents(model, windows) for windows in (parts.fit, parts.held))
     _train_predictor(model, parts, before, after, then)
     model.cpu()
@@ -225,41 +237,26 @@ def grow(model: Gevae, branch: Branch, *, torchscript: bool) -> Grown:
 
 
 def _train(material: Material, config: Config) -> Trained:
-    parts = material.parts
-    model = new_model(parts, config)
-    course = Course(
-        config.epochs,
-        config.batch,
-        config.learning_rate,
-        config.patience,
-        config.seed,
-        threads=config.threads,
-    )
-    then = Course(config.predictor_epochs, 256, 1e-3, config.patience, config.seed)
-    losses = train(
-        model,
-        parts,
-        material.course(course, "autoencoder"),
-        material.course(then, "predictor"),
-    )
-    found = vitality(model, parts.fit)
-    log.info(
-        "reconstruction misses %.2f of the variance; %d of %d latents are in use, %.1f nats",
-        found["reconstruction_unexplained"],
-        found["active_latents"],
-        config.latent,
-        found["kl_nats"],
-    )
-    if found["active_latents"] < config.fewest_active:
-        raise UselessModelError(
-            f"gevae: {found['active_latents']:g} latents are in use, at least "
-            f"{config.fewest_active} are asked for: train longer, or lower beta ({config.beta:g})"
+    attempt = 0
+    while True:
+        model, losses = _attempt(material, config, attempt)
+        found = vitality(model, material.parts.fit)
+        log.info(
+            "reconstruction misses %.2f of the variance; %d of %d latents are in use, %.1f nats",
+            found["reconstruction_unexplained"],
+            found["active_latents"],
+            config.latent,
+            found["kl_nats"],
         )
-    if not found["reconstruction_unexplained"] <= config.most_unexplained:
-        raise UselessModelError(
-            f"gevae: the reconstruction misses {found['reconstruction_unexplained']:.2f} of the "
-            f"variance, at most {config.most_unexplained:g} is allowed: train longer"
-        )
+        useless = _useless(found, config)
+        if not useless:
+            break
+        attempt += 1
+        if attempt >= config.attempts:
+            raise UselessModelError(f"gevae: {useless}; attempts: {attempt}")
+        epochs = config.epochs * (LONGER if attempt == 1 else 1)
+        config = replace(config, beta=config.beta / FEWER, epochs=epochs)
+        log.warning("gevae: %s: trained anew with beta %g", useless, config.beta)
     branch = Branch(
         name="main",
         window=config.window,
@@ -275,9 +272,45 @@ def _train(material: Material, config: Config) -> Trained:
             "epochs": float(len(losses) - 1),
             "held_out_loss": min(losses),
             "edges": edges,
+            "beta": config.beta,
             **found,
         },
     )
+
+
+def _attempt(material: Material, config: Config, attempt: int) -> tuple[Gevae, list[float]]:
+    """A trained model and its held-out losses."""
+    model = new_model(material.parts, config)
+    course = Course(
+        config.epochs,
+        config.batch,
+        config.learning_rate,
+        config.patience,
+        config.seed,
+        threads=config.threads,
+    )
+    then = Course(config.predictor_epochs, 256, 1e-3, config.patience, config.seed)
+    suffix = str(attempt) if attempt else ""
+    first, second = (
+        material.course(wanted, name + suffix)
+        for wanted, name in ((course, "autoencoder"), (then, "predictor"))
+    )
+    return model, train(model, material.parts, first, second)
+
+
+def _useless(found: dict[str, float], config: Config) -> str:
+    """What is wrong with a model; empty where nothing is."""
+    if found["active_latents"] < config.fewest_active:
+        return (
+            f"{found['active_latents']:g} latents are in use, at least {config.fewest_active} "
+            f"are asked for: train longer, or lower beta ({config.beta:g})"
+        )
+    if not found["reconstruction_unexplained"] <= config.most_unexplained:
+        return (
+            f"the reconstruction misses {found['reconstruction_unexplained']:.2f} of the "
+            f"variance, at most {config.most_unexplained:g} is allowed: train longer"
+        )
+    return ""
 
 
 def _recipe(material: Material, config: Config) -> list[Stage]:

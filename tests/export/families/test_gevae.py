@@ -16,11 +16,12 @@ from edge_export.data.recordings import Recording, Slicing, Windows
 from edge_export.data.split import Split, split
 from edge_export.families import find
 from edge_export.families.family import UselessModelError
-from edge_export.families.gevae import Config, Gat, Gevae
-from edge_export.families.gevae_bundle import PRESETS, grow, joined, new_model, vitality
+from edge_export.families.gevae import Config, Gat, Gevae, divergence
+from edge_export.families.gevae_bundle import PRESETS, grow, joined, new_model, train, vitality
 from edge_export.families.gevae_dense import DenseDecoder, DenseEncoder, DenseGat
 from edge_export.families.gevae_graphs import ROWS, Ahead, Encode, scored
 from edge_export.graphs.verify import load
+from edge_export.training.loop import Course
 
 MINUTE = 60 * 10**9
 TINY = Config(window=16, node=8, heads=2, head=6, latent=5, latents=4, predictor=7, epochs=1)
@@ -220,16 +221,20 @@ def test_the_first_latent_stands_for_those_before_it_and_nothing_leaves_no_hole(
         assert torch.isfinite(state).all()
 
 
+COLLAPSING = {"beta": 100.0, "epochs": 2, "learning_rate": 0.05, "warm_up": 0.0}
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"beta": 100.0, "epochs": 3, "learning_rate": 0.05}, "0 latents are in use"),
+        (COLLAPSING | {"attempts": 1}, "0 latents are in use"),
+        (COLLAPSING | {"attempts": 2, "beta": 1e5}, "lower beta .* attempts: 2"),
         (
-            {"most_unexplained": 1e-6, "fewest_active": 0},
+            {"most_unexplained": 1e-6, "fewest_active": 0, "attempts": 1},
             "misses .* of the variance, at most 1e-06",
         ),
     ],
-    ids=["collapsed", "explains nothing"],
+    ids=["collapsed", "collapsed again", "explains nothing"],
 )
 def test_a_useless_model_is_refused_and_nothing_is_written(
     tmp_path: Path, recordings: list[Recording], change: dict[str, float], complaint: str
@@ -238,6 +243,41 @@ def test_a_useless_model_is_refused_and_nothing_is_written(
     with pytest.raises(UselessModelError, match=complaint):
         train_bundle("gevae", recordings, config, tmp_path / "out", Plan(name="no"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_collapsed_model_is_trained_anew_with_less_beta_and_the_user_is_told(
+    tmp_path: Path, recordings: list[Recording], caplog: pytest.LogCaptureFixture
+) -> None:
+    config = replace(TINY, beta=1.0, learning_rate=0.01, warm_up=0.0, attempts=3)
+    plan = Plan(name="again", torchscript=False)
+    made = train_bundle("gevae", recordings, config, tmp_path / "out", plan)
+    assert "trained anew with beta 0.1" in caplog.text
+    found = made.manifest.provenance.metrics
+    assert found["beta"] < 1
+    assert found["active_latents"] >= config.fewest_active
+
+
+def test_the_weight_of_the_divergence_rises_with_training(parts: Split) -> None:
+    model = new_model(parts, replace(TINY, beta=1.0, warm_up=0.5))
+    torch.nn.init.normal_(model.encoder.mean.weight)
+    window, device = windows(parts)
+    with torch.no_grad():
+        begin, quarter, half, end = (
+            float(model.loss(window, device, None, at)) for at in (0.0, 0.25, 0.5, 1.0)
+        )
+        mean, log_variance = model.encoder(model.scaler(window, device))
+        assert end - begin == pytest.approx(float(divergence(mean, log_variance).mean()), rel=1e-4)
+    assert quarter - begin == pytest.approx((half - begin) / 2, rel=1e-4)
+    assert half == end
+
+
+def test_few_windows_are_gone_over_often_enough_to_teach_something(parts: Split) -> None:
+    some = replace(parts, fit=parts.fit[:: len(parts.fit) // 40], held=parts.held[::9])
+    model = new_model(some, replace(TINY, embedded=True))
+    before = model.encoder.mean.weight.detach().clone()
+    losses = train(model, some, Course(1, TINY.batch, 2e-3, 2, 0), Course(1, 64, 1e-3, 2, 0))
+    assert losses[1] < 0.9 * losses[0]  # one pass over forty windows is one step
+    assert not torch.equal(before, model.encoder.mean.weight)
 
 
 def test_vitality_tells_a_model_that_says_nothing(parts: Split) -> None:
