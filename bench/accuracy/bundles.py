@@ -1,7 +1,7 @@
 """A cell's bundle, trained as a user would train it, in a folder that does not last."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,10 @@ from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.ports import Model
 from edge_export.bundles.train import Plan, train_bundle
 from edge_export.calibration.rules import Rule
-from edge_export.data.recordings import Recording
+from edge_export.data.recordings import Recording, digest
 from edge_export.families import FAMILIES, find
+from edge_export.families.ensemble import ensemble
+from edge_export.families.family import Family, Material, Trained
 from edge_export.families.settings import settings
 from edge_export.graphs.verify import load_model
 
@@ -22,6 +24,9 @@ __all__ = ["DRIFT", "known", "trained"]
 # Follows the plant: the 0.995 quantile of healthy time, and never below three times the median
 # score of the day before.
 DRIFT = Rule("drift", 0.995)
+
+
+_kept: dict[str, tuple[Hashable, Trained]] = {}  # the network of each family trained last
 
 
 def known(family: str) -> bool:
@@ -47,9 +52,24 @@ def trained(
         given: Settings that differ from the preset, for a ground's own split.
         plan: What the bundle is to be beside that.
     """
-    family = find(cell.family)
+    members = [_remembering(find(name)) for name in cell.family.split("+")]
+    family = ensemble(members) if len(members) > 1 else members[0]
     config = settings(family, cell.preset, given={"seed": cell.seed, **(given or {})})
     plan = replace(plan or Plan(name=cell.ground), rule=rule, torchscript=False)
     with tempfile.TemporaryDirectory(prefix="accuracy-") as folder:
         bundle = train_bundle(family, recordings, config, Path(folder) / "bundle", plan)
         yield bundle, load_model(bundle), config
+
+
+def _remembering(family: Family) -> Family:
+    """The same, except that what was just trained is not trained again for an ensemble."""
+
+    def train(material: Material, config: Any) -> Trained:
+        parts = material.parts
+        key = (repr(config), digest(material.recordings), material.slicing, len(parts.fit))
+        before = _kept.get(family.name)
+        if before is None or before[0] != key:
+            before = _kept[family.name] = key, family.train(material, config)
+        return before[1]
+
+    return replace(family, train=train)

@@ -22,10 +22,15 @@ MACHINES = tuple(
         "3-10",
     )
 )
+SERVERS = ("all", *MACHINES)  # all of ASD, then SMD machine by machine
 FAST_MACHINES = ("machine-2-8", "machine-3-4")  # where the signal is clear
 FAST_SERVERS = "omi-8"
 REFERENCES = ("random", "always", "iforest")
 LINEAR = ("const", "var1", "pca")
+# The recipe that is not the family's own, and what textbooks make of PCA.
+BESIDE = (("const", "whitened"), ("var1", "whitened"), ("pca", "both"), ("pca", "paper"))
+# A network stands before the ensembles that it is a member of: it is trained once for all.
+NETWORKS = ("lstm-ae", "gevae", "gevae+pca", "lstm-ae+pca", "lstm-ae+gevae+pca")
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,19 @@ def cells(*, fast: bool = False, seeds: int = 1) -> Iterator[Cell]:
     for family in (*LINEAR, *REFERENCES):
         yield from _servers(family)
         yield from _processes(family)
+    for family, preset in BESIDE:
+        yield from _servers(family, preset=preset)
     yield Cell("ims", "all", "const")
     for ground in ("steel", "power_demand"):
-        for family, preset in (("random", "default"), ("usad", "no-network")):
-            yield Cell(ground, "all", family, preset)
+        yield Cell(ground, "all", "random")
+        yield Cell(ground, "all", "usad", "no-network")
     for seed in range(seeds):
-        for family in ("lstm-ae", "gevae", "gevae+pca", "usad"):
-            yield from _servers(family, seed)
+        for entity in SERVERS:
+            yield from (_server(entity, family, seed) for family in NETWORKS)
+        for family in ("lstm-ae", "gevae", "gevae+pca"):
             yield from _processes(family, seed)
+        yield from _servers("usad", seed)
+        yield from _processes("usad", seed)
         yield from _paper(seed)
         yield from _bearings(seed)
         for ground in ("steel", "power_demand"):
@@ -94,10 +104,13 @@ def _fast() -> Iterator[Cell]:
     yield Cell("tep", "all", "pca", "mahalanobis")
 
 
-def _servers(family: str, seed: int = 0) -> Iterator[Cell]:
-    yield Cell("asd", "all", family, seed=seed)
-    for machine in MACHINES:
-        yield Cell("smd", machine, family, seed=seed)
+def _servers(family: str, seed: int = 0, preset: str = "default") -> Iterator[Cell]:
+    for entity in SERVERS:
+        yield _server(entity, family, seed, preset)
+
+
+def _server(entity: str, family: str, seed: int, preset: str = "default") -> Cell:
+    return Cell("asd" if entity == "all" else "smd", entity, family, preset, seed)
 
 
 def _processes(family: str, seed: int = 0) -> Iterator[Cell]:

@@ -3,6 +3,7 @@
 make accuracy                                   # hours; may be ended and begun again
 python -m accuracy.run --fast                   # what CI runs, minutes
 python -m accuracy.run --only smd gevae,pca     # cells of that ground and these families
+python -m accuracy.run --again --only smd pca   # anew: the recipe has changed
 python -m accuracy.run --tables                 # only the tables, from what is there
 """
 
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=Path, default=HERE / "rows.ndjson", help="where rows go")
     parser.add_argument("--out", type=Path, default=HERE, help="where results.json and tables go")
     parser.add_argument("--for", type=float, dest="seconds", help="begin no cell after so long")
+    parser.add_argument("--again", action="store_true", help="drop the rows of these cells first")
     parser.add_argument("--tables", action="store_true", help="run nothing")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
@@ -58,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             for cell in cells(fast=arguments.fast, seeds=arguments.seeds)
             if all(set(word.split(",")) & set(cell.key) for word in arguments.only)
         ]
+        if arguments.again:
+            store.drop(arguments.rows, wanted)
         failed = _run(wanted, arguments.rows, arguments.seconds or math.inf)
     rows = list(store.read(arguments.rows))
     found = [asdict(row) for row in rows]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from accuracy.cells import Cell
 
-__all__ = ["Row", "begin", "done", "read", "write"]
+__all__ = ["Row", "begin", "done", "drop", "read", "write"]
 
 DONE = "seconds"  # the last row of every cell: what it took
 
@@ -59,6 +59,21 @@ def done(rows: Sequence[Row]) -> set[tuple[str, ...]]:
         for row in rows
         if row.metric == DONE
     }
+
+
+def drop(path: Path, cells: Sequence[Cell]) -> None:
+    """Forget what these cells brought: their recipe has changed, and rows of two never mix."""
+
+    def stale(row: Row) -> bool:
+        return any(
+            (row.ground, row.family, row.preset, row.seed)
+            == (cell.ground, cell.family, cell.preset, cell.seed)
+            and cell.entity in {"all", row.entity}
+            for cell in cells
+        )
+
+    kept = [row for row in read(path) if not stale(row)]
+    path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in kept), "utf-8")
 
 
 def write(path: Path, cell: Cell, rows: Sequence[Row], seconds: float) -> None:
