@@ -25,12 +25,12 @@ per family and were chosen in the research notes, in sight of labels of SMD and 
 preset, seed, metric, value}.
 
 A row beside its mean has the standard error over entities, of each the mean over its seeds; that
-some entities are harder makes up most of it: what models differ by is in the tables *paired*. Rows of *random* and *always* show what
-a figure is worth; *const* expects the training mean, and differs from the networks by the model
-alone: recipe (raw and whitened residual), calibration and threshold rule are the same, as they are
-for *var1*. *pca* is whitened alone, as is each member of an ensemble that is no network; the other
-way is a row of its own (*both*, *whitened*), and *pca, paper* is the square prediction error of
-textbooks."""
+some entities are harder makes up most of it: what models differ by is in the tables *paired*. Rows
+of *random* and *always* show what a figure is worth; *const* expects the training mean, and differs
+from the networks by the model alone: recipe (raw and whitened residual), calibration and threshold
+rule are the same, as they are for *var1*. *pca* is whitened alone, as is each member of an ensemble
+that is no network; the other way is a row of its own (*both*, *whitened*), and *pca, paper* is the
+square prediction error of textbooks."""
 
 PAIRED = """\
 Mean difference of a model to its rivals on the same entities (seeds averaged first), its standard

@@ -8,16 +8,22 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from accuracy import bearings, power, run, store, tables
-from accuracy.cells import Cell, cells
+from accuracy import bearings, bundles, power, run, store, tables
+from accuracy.bundles import DRIFT, trained
+from accuracy.cells import NETWORKS, Cell, cells
+from accuracy.paired import paired
 from accuracy.store import Row
 
 from edge_anomaly.errors import AgentError, RecordingError
 from edge_export.data.datasets.catalogue import DATASETS
+from edge_export.data.recordings import Recording
 from edge_export.evaluation.detectors import Scored
+from edge_export.families import find
+from edge_export.families.family import Material, Trained
 
 CELL = Cell("tep", "all", "pca")
 Runner = Callable[[Cell], Iterator[Row]]
@@ -44,6 +50,8 @@ def test_pca_finds_what_is_clear_on_a_server_machine(machine: str, gate: float) 
     # At the threshold that follows drift; the fixed one alarms a third of the time.
     assert found["pointwise_alarm_rate"] < 0.04 < found["fixed_pointwise_alarm_rate"]
     assert found["pointwise_event_f1"] > 3 * found["fixed_pointwise_event_f1"]
+    assert found["hit_top1"] == 1
+    assert found["hit_100"] >= figures(Cell("smd", machine, "pca", "paper"))["hit_100"]
 
 
 def test_lstm_ae_finds_what_is_clear_on_an_application_server() -> None:
@@ -115,6 +123,81 @@ def test_a_row_cut_short_by_a_crash_is_left_out_and_its_cell_run_again(tmp_path:
     rows = list(store.read(path))
     assert [row.metric for row in rows] == ["ap"]
     assert store.done(rows) == set()
+
+
+def test_cells_whose_recipe_changed_lose_their_rows_and_no_other_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = tmp_path / "rows.ndjson", replace(CELL, family="var1")
+    monkeypatch.setattr(run, "RUNNERS", {"tep": flaky(0)})
+    monkeypatch.setattr(run, "cells", lambda **_: iter([CELL]))
+    for cell in (CELL, other, replace(CELL, preset="paper")):
+        fault = replace(cell, entity="d01")
+        store.write(path, cell, [Row.of(fault, "detection_rate", 0.1)], 1.0)
+    words = ["--rows", str(path), "--out", str(tmp_path), "--again", "--only", "tep"]
+    assert run.main(words) == 0
+    rates = {
+        (row.family, row.preset, row.entity): row.value
+        for row in store.read(path)
+        if row.metric == "detection_rate"
+    }
+    assert rates == {
+        ("var1", "default", "d01"): 0.1,
+        ("pca", "paper", "d01"): 0.1,
+        ("pca", "default", "d01"): 0.5,
+        ("pca", "default", "d02"): None,
+    }
+
+
+def test_a_network_is_trained_before_the_ensembles_that_it_is_a_member_of() -> None:
+    for family in NETWORKS:
+        for member in set(family.split("+")) & set(NETWORKS):
+            assert NETWORKS.index(member) <= NETWORKS.index(family)
+
+
+def test_what_was_just_trained_is_not_trained_again_for_an_ensemble(
+    recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, calls = find("var1"), []
+
+    def counted(material: Material, config: Any) -> Trained:
+        calls.append(config)
+        return plain.train(material, config)
+
+    members = {"var1": replace(plain, train=counted), "const": find("const")}
+    monkeypatch.setattr(bundles, "find", members.__getitem__)
+    monkeypatch.setattr(bundles, "_kept", {})
+    for family in ("const+var1", "var1+const"):
+        with trained(Cell("none", "all", family), recordings, DRIFT) as (bundle, _, _):
+            assert [branch.name for branch in bundle.manifest.branches] == family.split("+")
+    assert len(calls) == 1
+    with trained(Cell("none", "all", "var1+const"), recordings[:1], DRIFT):
+        assert len(calls) == 2  # other recordings
+
+
+def test_differences_are_paired_by_entity_and_named_certain_beyond_two_standard_errors() -> None:
+    levels = {"e1": 0.2, "e2": 0.5, "e3": 0.8}  # entities differ far more than models do
+    rows = [
+        Row("smd", entity, family, preset, seed, metric, level + lead)
+        for entity, level in levels.items()
+        for family, preset, seed, lead in (
+            ("const", "default", 0, 0.0),
+            ("pca", "default", 0, 0.05 + level / 100),
+            ("gevae", "default", 0, 0.2),
+            ("gevae", "default", 1, -0.2),
+            ("random", "default", 0, -0.1),
+        )
+        for metric in ("ap", "vus_pr")
+    ]
+    head, _, *lines = paired(rows)
+    assert head.startswith("| model | AP - pca's | AP - const's | VUS-PR - pca's |")
+    of = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in lines}
+    assert set(of) == {"const", "pca", "gevae"}
+    assert of["pca"][0] == "-"
+    assert of["pca"][1] == "**+0.055 ± 0.002 (3/3)**"
+    assert of["gevae"][1] == "+0.000 ± 0.000 (0/3)"
+    lone = [row for row in rows if row.family == "const"]
+    assert list(paired(lone)) == []
 
 
 def test_a_second_seed_is_of_networks_alone_and_no_cell_comes_twice() -> None:
