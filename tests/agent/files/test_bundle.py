@@ -112,7 +112,7 @@ def test_what_does_not_fit_the_manifest_is_refused(files: Files, complaint: str)
 @pytest.mark.parametrize(
     ("files", "complaint"),
     [
-        (manifest(recipe=[{"stage": "magic"}]), "no stage 'magic'; there are combine, "),
+        (manifest(recipe=[{"stage": "magic"}]), "no stage 'magic'; there are blame, combine, "),
         (manifest(recipe=[{"stage": "reduce"}]), "stage 'reduce' needs 'largest'"),
         (manifest(recipe=[{"stage": "smooth"}]), "stage 'smooth' needs 'minutes'"),
         (
