@@ -18,11 +18,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from machine import cpu
+from machine import cpu, made, written
 from numpy.typing import NDArray
 
 from edge_anomaly.demo.command import bundle_of
@@ -30,7 +29,6 @@ from edge_anomaly.files.bundle import ONNX, ONNX_INT8, Bundle
 from edge_anomaly.plants.bearings import PLANT
 from edge_anomaly.plants.vibration import RATE, SNAPSHOT, Damage
 from edge_anomaly.scoring import Scorer, Scores
-from edge_export.bundles import provenance
 from edge_export.bundles.package import read_bundle
 from edge_export.bundles.train import Plan, train_bundle
 from edge_export.calibration.rules import Rule
@@ -259,13 +257,8 @@ def read() -> Iterator[Row]:
 
 
 def _write(path: Path, head: str, seeds: Sequence[int], text: str) -> None:
-    sys.stdout.write(text + "\n")
-    about = ", ".join(f"{name} {version}" for name, version in provenance.versions().items())
-    path.write_text(
-        f"{head}\nSeeds {', '.join(map(str, seeds))}; {datetime.now(UTC):%Y-%m-%d}; "
-        f"commit {provenance.commit()[:12]}; {cpu()}; {about}\n\n{text}\n",
-        "utf-8",
-    )
+    about = f"Seeds {', '.join(map(str, seeds))}; {cpu()}; {made()}"
+    written(f"{head}\n{about}\n\n{text}\n", path)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,7 @@ PYTHONPATH=tests python bench/fuzz.py [COUNT] [SEED] writes bench/results/fuzz.m
 the proof.
 """
 
-import datetime as dt
-import platform
 import random
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -19,8 +16,8 @@ from typing import Any
 
 import msgspec
 import psutil
-from machine import cpu
-from payloads import CASES, LIFE, SPARKPLUG, golden
+from machine import cpu, made, written
+from payloads import CASES, LIFE, SPARKPLUG, golden, mutated
 from plants import CONFIG, SECOND, START, agent
 
 from edge_anomaly.files.config import parse
@@ -132,7 +129,7 @@ def _mutated(rng: random.Random) -> Iterator[tuple[str, Message]]:
             elif chance < 0.1:
                 yield name, Message(topic, payload)
             else:
-                yield name, Message(topic, mutate(payload, rng))
+                yield name, Message(topic, mutated(payload, rng))
 
 
 def _topic(name: str, topic: str) -> str:
@@ -140,35 +137,13 @@ def _topic(name: str, topic: str) -> str:
     return f"{name}{rest}"
 
 
-def mutate(payload: bytes, rng: random.Random) -> bytes:
-    """`payload` with a few bytes changed, lost, doubled or put in."""
-    data = bytearray(payload)
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(data) + 1)
-        match rng.randrange(5):
-            case 0 if at < len(data):
-                data[at] ^= 1 << rng.randrange(8)
-            case 1:
-                data[at:at] = rng.randbytes(rng.randint(1, 4))
-            case 2:
-                del data[at : at + rng.randint(1, 8)]
-            case 3:
-                data[at:at] = data[at : at + 16]
-            case _:
-                data[at : at + 1] = bytes([rng.randrange(256)])
-    return bytes(data)
-
-
 def _head(count: int, seed: int) -> str:
     """The command, and what it ran on."""
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False)
-    libraries = ("msgspec", "cbor2", "protobuf", "line-protocol-parser", "numpy")
+    libraries = ("msgspec", "cbor2", "protobuf", "line-protocol-parser")
     versions = ", ".join(f"{name} {version(name)}" for name in libraries)
     return (
-        f"`PYTHONPATH=tests python bench/fuzz.py {count} {seed}`; {cpu()}; "
-        f"Python {platform.python_version()}, {versions}; commit {commit.stdout.strip()}, "
-        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}; seed {seed}."
+        f"`PYTHONPATH=tests python bench/fuzz.py {count} {seed}`; {cpu()}; seed {seed}; {made()}, "
+        f"{versions}."
     )
 
 
@@ -203,8 +178,7 @@ def main() -> None:
             "",
         ]
     )
-    RESULT.write_text(text, "utf-8")
-    sys.stdout.write(text)
+    written(text, RESULT)
 
 
 if __name__ == "__main__":

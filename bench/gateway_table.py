@@ -13,19 +13,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from gateway_run import Agent, Watcher, agent, config, faulty, messages, watching
-from machine import cpu
+from machine import cpu, made, written
 from numpy.typing import NDArray
 
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.plants import PERIOD_S, Compressors
 from edge_anomaly.simulate import START_S
-from edge_export.bundles.provenance import commit, versions
 
 WINDOWS = 500  # timed one by one, lateness 0 s
 # Between them. Closer than 40 ms the broker's kernel holds a message back until ours has
@@ -169,8 +167,7 @@ def report() -> str:
         "windows of 30 slots), `edge-agent --config` in its own process, the embedded broker in",
         "another, both on this machine. JSON, one reading a message.",
         "",
-        f"{cpu()}, {os.cpu_count()} cores; {datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
-        + ", ".join(f"{name} {number}" for name, number in versions().items()),
+        f"{cpu()}, {os.cpu_count()} cores; {made()}",
         "",
         "## From the last sample of a window to its verdict at a subscriber",
         "",
@@ -229,8 +226,7 @@ def report() -> str:
 def main() -> None:
     """Measure, print, write."""
     text = report()
-    sys.stdout.write(text)
-    OUT.write_text(text, "utf-8")
+    written(text, OUT)
 
 
 if __name__ == "__main__":

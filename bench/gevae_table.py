@@ -6,16 +6,12 @@ Contenders take turns within each round, so that whatever else the machine does 
 them; a cell is the median over rounds, a ratio the median of the rounds' ratios.
 """
 
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from gevae_contenders import AGAIN, BATCHES, CONTENDERS, PEER, SEED, SHIPPED, feeds, step, turns
-from lstm_ae_table import ROUNDS, rate
-from machine import cpu
-
-from edge_export.bundles.provenance import commit, versions
+from machine import cpu, made, written
+from rounds import HOW, in_turns, rate
 
 INTRODUCTION = f"""\
 Made by `python bench/gevae_table.py`: a step is to encode the newest window and to tell the next
@@ -29,13 +25,7 @@ Cell = tuple[str, int]  # contender, batch
 def measure() -> dict[Cell, list[float]]:
     """Rates of each cell, a round an entry."""
     runs = {(name, size): turns(step(name), feeds(size)) for size in BATCHES for name in CONTENDERS}
-    rates: dict[Cell, list[float]] = {cell: [] for cell in runs}
-    for run in runs.values():
-        run()  # warm
-    for _ in range(ROUNDS):
-        for cell, run in runs.items():
-            rates[cell].append(rate(run, cell[1]))
-    return rates
+    return in_turns(runs, lambda cell, run: rate(run, cell[1]))
 
 
 def times(rates: dict[Cell, list[float]], name: str, peer: str, size: int) -> float:
@@ -50,10 +40,7 @@ def table(rates: dict[Cell, list[float]]) -> str:
         "",
         INTRODUCTION,
         "",
-        f"{cpu()}; processor time, one thread, spinning off; "
-        f"median of {ROUNDS} interleaved rounds; seed {SEED}; "
-        f"{datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
-        + ", ".join(f"{name} {number}" for name, number in versions().items()),
+        f"{cpu()}; {HOW}; seed {SEED}; {made()}",
         "",
         "| batch | " + " | ".join(CONTENDERS) + " |",
         "|" + "---:|" * (len(CONTENDERS) + 1),
@@ -74,9 +61,7 @@ def table(rates: dict[Cell, list[float]]) -> str:
 def main() -> None:
     """Measure, print, write."""
     text = table(measure())
-    sys.stdout.write(text)
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(text, "utf-8")
+    written(text, OUT)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import paho.mqtt.client as paho
 from brokers import make_mosquitto
-from machine import cpu
+from machine import cpu, made, written
 from paho.mqtt import __version__ as paho_version
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -30,7 +29,6 @@ from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.adapters.mqtt_dial import Identity
 from edge_anomaly.files.config import Broker
 from edge_anomaly.values import Publish
-from edge_export.bundles.provenance import commit, versions
 
 MESSAGES = 200_000
 TOPICS = 1100
@@ -133,9 +131,7 @@ def report(messages: int = MESSAGES, rounds: int = ROUNDS) -> str:
         f"acknowledged. {messages:,} messages on {TOPICS:,} topics, median of {rounds} rounds in",
         "turn. Subscriber and broker share two cores.",
         "",
-        f"{cpu()}, {os.cpu_count()} cores; {datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
-        + ", ".join(f"{name} {number}" for name, number in versions().items())
-        + f", paho-mqtt {paho_version}",
+        f"{cpu()}, {os.cpu_count()} cores; {made()}, paho-mqtt {paho_version}",
         "",
         "| subscriber | QoS | messages/s | us of processor a message | messages/s to bare paho |",
         "|---|---:|---:|---:|---:|",
@@ -170,8 +166,7 @@ def main() -> None:
         subscribe(url, kind, int(qos), int(count))
         return
     text = report()
-    sys.stdout.write(text)
-    OUT.write_text(text, "utf-8")
+    written(text, OUT)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ import datetime as dt
 import importlib.metadata
 import platform
 import subprocess
+import sys
 from pathlib import Path
 
+from edge_export.bundles.provenance import commit, versions
 from edge_kernels.lanes import REGISTER_BYTES
 
-__all__ = ["cpu", "machine"]
+__all__ = ["cpu", "machine", "made", "written"]
 
 
 def cpu() -> str:
@@ -19,6 +21,21 @@ def cpu() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def made() -> str:
+    """Date, commit (`-dirty` where the tree was changed) and versions."""
+    name, changed, _ = commit().partition("-dirty")
+    numbers = ", ".join(f"{package} {number}" for package, number in versions().items())
+    today = dt.datetime.now(tz=dt.UTC).date()
+    return f"{today}; commit {name[:12] or 'unknown'}{changed}; {numbers}"
+
+
+def written(text: str, table: Path) -> None:
+    """Print a table, and write it to its file."""
+    sys.stdout.write(text)
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text(text, "utf-8")
 
 
 def machine(packages: tuple[str, ...]) -> str:

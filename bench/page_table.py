@@ -12,24 +12,21 @@ import os
 import signal
 import socket
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from gateway_run import Agent, Watcher, agent, config, messages, watching
-from machine import cpu
+from machine import cpu, made, written
 
 from edge_anomaly.adapters.broker import EmbeddedBroker
 from edge_anomaly.adapters.mqtt_client import PlainClient
 from edge_anomaly.demo.command import free_page
 from edge_anomaly.plants import Compressors
 from edge_anomaly.values import Message
-from edge_export.bundles.provenance import commit, versions
 
 SLOTS = 250  # of four machines with ten signals: 10,000 readings a round
 WINDOWS, PACE_S = 80, 0.06
@@ -129,9 +126,7 @@ def report() -> str:
         f"drained, then {WINDOWS} windows one by one; {ROUNDS} rounds, the cases in turns; median",
         "of the rounds, delays over all of them. The pages' own work is on the same cores.",
         "",
-        f"{cpu()}, {os.cpu_count()} cores; load {os.getloadavg()[0]:.1f} when it ended; "
-        f"{datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
-        + ", ".join(f"{name} {number}" for name, number in versions().items()),
+        f"{cpu()}, {os.cpu_count()} cores; load {os.getloadavg()[0]:.1f} at its end; {made()}",
         "",
         "| | readings/s | us of processor a reading | sample to score p50 ms | p99 ms |",
         "|---|---:|---:|---:|---:|",
@@ -154,8 +149,7 @@ def report() -> str:
 def main() -> None:
     """Measure, print, write."""
     text = report()
-    sys.stdout.write(text)
-    OUT.write_text(text, "utf-8")
+    written(text, OUT)
 
 
 if __name__ == "__main__":

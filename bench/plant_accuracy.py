@@ -9,12 +9,11 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
 import numpy as np
-from machine import cpu
+from machine import cpu, made, written
 from numpy.typing import NDArray
 
 from edge_anomaly.alarms.decision import Hysteresis, Verdict
@@ -24,7 +23,6 @@ from edge_anomaly.plants import PERIOD_S, Compressors, Fault, Kind, random_fault
 from edge_anomaly.plants.compressors import DAY
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer
-from edge_export.bundles import provenance
 from edge_export.bundles.package import read_bundle
 from edge_export.graphs.verify import load_model
 from edge_export.shipped.compressors import OUT
@@ -129,14 +127,11 @@ def main(words: Sequence[str] | None = None) -> int:
     for kind in Kind:
         out.write(_row(kind, found[kind]))
     out.write(f"\nFalse alarms beside the faults: {false} in {len(seeds)} runs of {RUN} slots.\n")
-    about = ", ".join(f"{name} {version}" for name, version in provenance.versions().items())
-    TABLE.write_text(
-        f"{HEAD}\nSeeds {seeds[0]} to {seeds[-1]}, of which the bundle saw none; "
-        f"{datetime.now(UTC):%Y-%m-%d}; commit {provenance.commit()[:12]}; {cpu()}; "
-        f"{about}\n\n{out.getvalue()}",
-        "utf-8",
+    written(
+        f"{HEAD}\nSeeds {seeds[0]} to {seeds[-1]}, of which the bundle saw none; {cpu()}; "
+        f"{made()}\n\n{out.getvalue()}",
+        TABLE,
     )
-    sys.stdout.write(out.getvalue())
     return 0
 
 

@@ -11,16 +11,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import power_paired
-from machine import cpu
+from machine import cpu, made
 
 from edge_anomaly.errors import AgentError
-from edge_export.bundles.provenance import commit, versions
 from edge_export.bundles.train import Plan, train_bundle
 from edge_export.calibration.rules import BUDGET, Rule
 from edge_export.data.datasets.catalogue import DATASETS
@@ -163,10 +161,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         *power_paired.counts(rows, BUDGETS[0]),
         "",
     ]
-    lines.append(
-        f"{cpu()}; {datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
-        + ", ".join(f"{name} {number}" for name, number in versions().items())
-    )
+    lines.append(f"{cpu()}; {made()}")
     return "\n".join(lines) + "\n"
 
 

@@ -7,11 +7,9 @@ that each finds the caches full of the others: what a gateway with several model
 99th percentile is what an alarm may have to wait for. Beside it how one session serves two threads.
 """
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import gevae_contenders as gevae
@@ -19,12 +17,11 @@ import lstm_ae_contenders as lstm_ae
 import numpy as np
 import usad_contenders as usad
 import vae_contenders as vae
-from machine import cpu
+from machine import cpu, made, written
 from numpy.typing import NDArray
 
 from edge_anomaly.files.bundle import ONNX
 from edge_anomaly.ports import Graph
-from edge_export.bundles.provenance import commit, versions
 from edge_export.data.recordings import Windows
 from edge_export.data.split import Split
 from edge_export.families.linear import Coefficients, Config, graph
@@ -143,9 +140,7 @@ def main() -> None:
         "",
         INTRODUCTION,
         "",
-        f"{cpu()}; {ROUNDS} rounds; seed {SEED}; {datetime.now(UTC):%Y-%m-%d}; "
-        f"commit {commit()[:12]}; "
-        + ", ".join(f"{name} {number}" for name, number in versions().items()),
+        f"{cpu()}; {ROUNDS} rounds; seed {SEED}; {made()}",
         "",
         "| family | hot p50 | hot p99 | in turns p50 | in turns p99 | two threads, one session |",
         "|---|---:|---:|---:|---:|---:|",
@@ -155,9 +150,7 @@ def main() -> None:
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {two_threads(run):.2f}x |")
     lines += ["", f"Two threads on two cores are asked for at least {GATE:g} times one."]
     text = "\n".join(lines) + "\n"
-    sys.stdout.write(text)
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(text, "utf-8")
+    written(text, OUT)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,12 @@ figures, device by device and with all of them, come from
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from machine import cpu
+from machine import cpu, made, written
 
 from edge_anomaly.errors import AgentError
 from edge_export.bundles.package import read_bundle
-from edge_export.bundles.provenance import commit
 from edge_export.commands.evaluate import about
 from edge_export.data.datasets import asd
 from edge_export.evaluation import scoreboard
@@ -73,11 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AgentError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
-    basis = about(bundle, found.setting) | {
-        "made": f"{datetime.now(UTC):%Y-%m-%d}, commit {_commit()}, {cpu()}"
-    }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(report(found, basis), "utf-8")
+    basis = about(bundle, found.setting) | {"made": f"{cpu()}; {made()}"}
+    written(report(found, basis), arguments.out)
     return 0
 
 
@@ -115,11 +110,6 @@ def _by_device(found: Evaluation, metric: str) -> str:
         events = f"{found.figures[device, 'always']['events']:g}"
         lines.append("| " + " | ".join([device, events, *cells]) + " |")
     return "\n".join(lines)
-
-
-def _commit() -> str:
-    name, changed, _ = commit().partition("-dirty")
-    return name[:12] + changed
 
 
 class _Raw(argparse.RawDescriptionHelpFormatter):

@@ -11,11 +11,9 @@ but for the span and the horizon, which are those of each plant; none was chosen
 """
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -23,7 +21,7 @@ import numpy as np
 from accuracy.bearings import LIFE, PATIENT, SIX_SIGMA
 from accuracy.bundles import trained
 from accuracy.cells import Cell
-from machine import cpu
+from machine import cpu, made, written
 from plant_accuracy import open_demo
 
 from edge_anomaly.alarms.advisories import DEGRADING
@@ -38,7 +36,6 @@ from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer
 from edge_anomaly.simulate import START_S
 from edge_anomaly.values import Event
-from edge_export.bundles.provenance import commit, versions
 from edge_export.bundles.train import Plan, train_bundle
 from edge_export.calibration.rules import DRIFT, QUANTILE, Rule
 from edge_export.data.datasets import ims, pronostia
@@ -180,8 +177,7 @@ def report() -> str:
         "Made by `python bench/trend_table.py`. An advisory counts as in vain if no alarm of the",
         "device follows, nor the end of the bearing, within twice the horizon.",
         "",
-        f"{cpu()}, {os.cpu_count()} cores; {datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
-        f"seed {SEED}; " + ", ".join(f"{name} {number}" for name, number in versions().items()),
+        f"{cpu()}, {os.cpu_count()} cores; seed {SEED}; {made()}",
         "",
         (
             "| run to failure (IMS with `pca`, PRONOSTIA with `vae`) | threshold | hours watched "
@@ -220,8 +216,7 @@ def _line(one: Story, rule: str) -> str:
 def main() -> None:
     """Measure, print, write."""
     text = report()
-    sys.stdout.write(text)
-    OUT.write_text(text, "utf-8")
+    written(text, OUT)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,11 @@ Contenders take turns within each round, so that whatever else the machine does 
 them; a cell is the median over rounds, a ratio the median of the rounds' ratios.
 """
 
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from lstm_ae_table import ROUNDS, rate
-from machine import cpu
+from machine import cpu, made, written
+from rounds import HOW, in_turns, rate
 from usad_contenders import (
     BATCHES,
     CONTENDERS,
@@ -25,8 +23,6 @@ from usad_contenders import (
     feeds,
     turns,
 )
-
-from edge_export.bundles.provenance import commit, versions
 
 GATE = 8  # times eager torch at batch 1
 INTRODUCTION = f"""\
@@ -47,13 +43,7 @@ def measure() -> dict[Cell, list[float]]:
         for size in BATCHES
         for name in CONTENDERS
     }
-    rates: dict[Cell, list[float]] = {cell: [] for cell in runs}
-    for run in runs.values():
-        run()  # warm
-    for _ in range(ROUNDS):
-        for cell, run in runs.items():
-            rates[cell].append(rate(run, cell[3]))
-    return rates
+    return in_turns(runs, lambda cell, run: rate(run, cell[3]))
 
 
 def table(rates: dict[Cell, list[float]]) -> str:
@@ -63,10 +53,7 @@ def table(rates: dict[Cell, list[float]]) -> str:
         "",
         INTRODUCTION,
         "",
-        f"{cpu()}; processor time, one thread, spinning off; "
-        f"median of {ROUNDS} interleaved rounds; seed {SEED}; "
-        f"{datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
-        + ", ".join(f"{name} {number}" for name, number in versions().items()),
+        f"{cpu()}; {HOW}; seed {SEED}; {made()}",
         "",
         "| path | slots | batch | "
         + " | ".join(f"{name} | times" for name in CONTENDERS[:-1])
@@ -93,9 +80,7 @@ def table(rates: dict[Cell, list[float]]) -> str:
 def main() -> None:
     """Measure, print, write."""
     text = table(measure())
-    sys.stdout.write(text)
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(text, "utf-8")
+    written(text, OUT)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,11 @@ Contenders take turns within each round, so that whatever else the machine does 
 them; a cell is the median over rounds, a ratio the median of the rounds' ratios.
 """
 
-import sys
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from machine import cpu
+from machine import cpu, made, written
+from rounds import HOW, in_turns, spent
 from vae_contenders import (
     BATCHES,
     CONTENDERS,
@@ -26,10 +23,8 @@ from vae_contenders import (
 )
 
 from edge_anomaly.plants.vibration import RATE, snapshots
-from edge_export.bundles.provenance import commit, versions
 from edge_kernels import spectra
 
-ROUNDS, SECONDS = 9, 0.05  # per cell and round, at least one call
 OUT = Path(__file__).parent / "results" / "vae.md"
 INTRODUCTION = f"""\
 Made by `python bench/vae_table.py`: microseconds of processor time a run, 8192-512-256-128-16 and
@@ -37,28 +32,12 @@ back, random weights. `times` is the ratio to `{PEER}` in the same round."""
 GATES = {1: 10, 128: 6}  # times eager torch, by batch
 
 
-def spent(run: Callable[[], object]) -> float:
-    """Microseconds of processor time a call, over at least SECONDS."""
-    calls, start = 0, time.process_time()
-    while True:
-        run()
-        calls += 1
-        if (elapsed := time.process_time() - start) >= SECONDS:
-            return 1e6 * elapsed / calls
-
-
 def measure() -> dict[tuple[str, int], list[float]]:
     """Times of each (contender, batch), a round an entry."""
-    cells = {
+    runs = {
         (name, size): turns(contender(name), feeds(size)) for size in BATCHES for name in CONTENDERS
     }
-    for run in cells.values():
-        run()  # warm
-    found: dict[tuple[str, int], list[float]] = {cell: [] for cell in cells}
-    for _ in range(ROUNDS):
-        for cell, run in cells.items():
-            found[cell].append(spent(run))
-    return found
+    return in_turns(runs, lambda _, run: 1e6 * spent(run))
 
 
 def table(found: dict[tuple[str, int], list[float]]) -> str:
@@ -68,9 +47,7 @@ def table(found: dict[tuple[str, int], list[float]]) -> str:
         "",
         INTRODUCTION,
         "",
-        f"{cpu()}; one thread, spinning off; median of {ROUNDS} interleaved rounds; seed {SEED}; "
-        f"{datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
-        + ", ".join(f"{name} {number}" for name, number in versions().items()),
+        f"{cpu()}; {HOW}; seed {SEED}; {made()}",
         "",
         "| batch | "
         + " | ".join(f"{name}, us | times" for name in CONTENDERS[:-1])
@@ -96,7 +73,7 @@ def table(found: dict[tuple[str, int], list[float]]) -> str:
 def _spectra() -> float:
     block = snapshots(1, 1)
     return min(
-        spent(lambda: spectra(block, rate=RATE, band=(2000, 9500), segment=2048, step=1024))
+        1e6 * spent(lambda: spectra(block, rate=RATE, band=(2000, 9500), segment=2048, step=1024))
         for _ in range(3)
     )
 
@@ -104,8 +81,7 @@ def _spectra() -> float:
 def main() -> None:
     """Measure, print, write."""
     text = table(measure())
-    sys.stdout.write(text)
-    OUT.write_text(text, "utf-8")
+    written(text, OUT)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A golden file is `<format>-<what>.<yaml|bin|...>`; the table here names its inpu
 readings. The fuzz tests mutate them.
 """
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "SPARKPLUG",
     "codes",
     "golden",
+    "mutated",
     "plain",
     "read",
     "reader",
@@ -69,6 +71,25 @@ def codes(payload: bytes, how: Format, topic: str = "x") -> list[str]:
 
 def golden(name: str) -> bytes:
     return (GOLDEN / name).read_bytes()
+
+
+def mutated(payload: bytes, rng: random.Random) -> bytes:
+    """`payload` with a few bytes changed, lost, doubled or put in."""
+    data = bytearray(payload)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data) + 1)
+        match rng.randrange(5):
+            case 0 if at < len(data):
+                data[at] ^= 1 << rng.randrange(8)
+            case 1:
+                data[at:at] = rng.randbytes(rng.randint(1, 4))
+            case 2:
+                del data[at : at + rng.randint(1, 8)]
+            case 3:
+                data[at:at] = data[at : at + 16]
+            case _:
+                data[at : at + 1] = bytes([rng.randrange(256)])
+    return bytes(data)
 
 
 def plain(items: list[Item]) -> list[Any]:

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
-from machine import cpu
+from machine import cpu, made
 
 from accuracy.paired import paired
 from accuracy.power import NETWORK
 from accuracy.store import DONE, Row
-from edge_export.bundles.provenance import commit, versions
 
 __all__ = ["report"]
 
@@ -221,9 +219,8 @@ def report(rows: Sequence[Row]) -> str:
         gaps = list(paired(mine)) if table.columns is SERVERS else []
         if gaps:
             parts += [f"### Paired: {table.title.partition(':')[0]}", PAIRED, "\n".join(gaps)]
-    about = ", ".join(f"{name} {number}" for name, number in versions().items())
     parts.append(
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()[:12]}, {cpu()}, {about}; processor time "
+        f"{cpu()}; {made()}; processor time "
         f"of all cells {sum(row.value or 0 for row in rows if row.metric == DONE) / 3600:.1f} h."
     )
     return "\n\n".join(parts) + "\n"

@@ -11,14 +11,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from brokers import Broker, make_broker
 from fuzz import fuzz
-from machine import cpu
+from machine import cpu, made
 
-from edge_export.bundles.provenance import commit, versions
 from proof.broker import broker_killed, out_of_reach
 from proof.disk import NoMountError, refused_disk
 from proof.inside import clock_jumps
@@ -192,9 +190,7 @@ def report(payloads: int) -> Iterator[str]:
         "dropped, and must say the same. Scores are compared with those of a run that nothing",
         "happens to; lost is a reading that was not used, or a window without its score.",
         "",
-        f"{cpu()}, {os.cpu_count()} cores; {datetime.now(UTC):%Y-%m-%d}; commit {commit()[:12]}; "
-        + ", ".join(f"{name} {number}" for name, number in versions().items())
-        + f"; seed {SEED}",
+        f"{cpu()}, {os.cpu_count()} cores; seed {SEED}; {made()}",
         "",
         HEAD,
         RULE,

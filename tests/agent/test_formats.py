@@ -15,6 +15,7 @@ from payloads import (
     SPARKPLUG,
     codes,
     golden,
+    mutated,
     plain,
     read,
     reader,
@@ -292,25 +293,6 @@ def test_the_short_way_is_taken_by_the_usual_payloads() -> None:
     assert how.quick is not None
     for payload in (b'{"t": 2, "value": 1}', b'{"value":-1.5e3,"unit":"bar","t":2.0}'):
         assert how.quick(payload) is not None
-
-
-def mutated(payload: bytes, rng: random.Random) -> bytes:
-    """`payload` with a few bytes changed, lost, doubled, or cut."""
-    data = bytearray(payload)
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(data) + 1)
-        match rng.randrange(5):
-            case 0 if at < len(data):
-                data[at] ^= 1 << rng.randrange(8)
-            case 1:
-                data[at:at] = rng.randbytes(rng.randint(1, 4))
-            case 2:
-                del data[at : at + rng.randint(1, 8)]
-            case 3:
-                data[at:at] = data[at : at + 16]
-            case _:
-                data[at : at + 1] = bytes([rng.randrange(256)])
-    return bytes(data)
 
 
 @settings(max_examples=60, deadline=None)
