@@ -28,7 +28,13 @@ FAST_SERVERS = "omi-8"
 REFERENCES = ("random", "always", "iforest")
 LINEAR = ("const", "var1", "pca")
 # The recipe that is not the family's own, and what textbooks make of PCA.
-BESIDE = (("const", "whitened"), ("var1", "whitened"), ("pca", "both"), ("pca", "paper"))
+BESIDE = (
+    ("const", "whitened"),
+    ("var1", "whitened"),
+    ("pca", "both"),
+    ("pca", "paper"),
+    ("var1+pca", "default"),  # an ensemble that has no network
+)
 # A network stands before the ensembles that it is a member of: it is trained once for all.
 NETWORKS = ("lstm-ae", "gevae", "gevae+pca", "lstm-ae+pca", "lstm-ae+gevae+pca")
 

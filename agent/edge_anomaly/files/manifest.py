@@ -76,7 +76,7 @@ class Stage(
     steps: Count | None = None  # residual: how many make a tail
     with_raw: bool = False  # whiten: keep the raw residual as a track of its own
     how: str | None = None  # reduce: largest | mean-square | mahalanobis | groups;
-    # combine: log1p | votes. None: the first of each
+    # combine: log1p | geometric | votes. None: the first of each
     largest: Count | None = None  # reduce: how many signals count; lines: how many lines
     pool: bool = False  # reduce: all tracks are steps of one window, and become one
     groups: list[list[str]] | None = None  # reduce: names of the signals of each group

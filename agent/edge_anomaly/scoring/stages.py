@@ -188,8 +188,8 @@ def _smooth(part: Part) -> Step:
 
 def _combine(part: Part) -> Step:
     how = part.stage.how or "log1p"
-    if how not in {"log1p", "votes"}:
-        raise part.refuse(f"has no {how!r}; there are log1p, votes")
+    if how not in {"log1p", "geometric", "votes"}:
+        raise part.refuse(f"has no {how!r}; there are geometric, log1p, votes")
     needed = int(part.parameter("votes")) if how == "votes" else 0
     scale = part.constant("scale", (part.devices, None)) if part.stage.scaled else None
     if scale is not None and not (scale > 0).all():
@@ -198,7 +198,11 @@ def _combine(part: Part) -> Step:
     def step(scores: Floats, batch: Batch) -> Floats:
         if scale is not None:
             scores = scores / scale[batch.device]
-        return vote(scores, needed) if needed else combine_log1p(scores)
+        if needed:
+            return vote(scores, needed)
+        combined = combine_log1p(scores)
+        # The same order, on the scale of the scores themselves: thrice as high is thrice as high.
+        return np.expm1(combined) if how == "geometric" else combined
 
     return step
 

@@ -282,7 +282,7 @@ STANDARD = [Stage(stage="residual"), Stage(stage="standardise")]
         ([Stage(stage="reduce", how="groups")], {}, "needs 'groups'"),
         ([Stage(stage="reduce", how="groups", groups=[["flow"]])], {}, "no group for 'temp'"),
         ([Stage(stage="reduce", how="groups", groups=[["x"]])], {}, "'x', which is no signal"),
-        ([Stage(stage="combine", how="magic")], {}, "no 'magic'; there are log1p, votes"),
+        ([Stage(stage="combine", how="magic")], {}, "no 'magic'; there are geometric, log1p"),
         ([Stage(stage="combine", how="votes")], {}, "needs 'votes'"),
         ([Stage(stage="residual", span="tail")], {}, "needs 'steps'"),
         ([Stage(stage="residual")], {}, "it ends in tracks"),
@@ -386,3 +386,25 @@ def test_blame_goes_on_from_a_snapshot_and_begins_anew_behind_a_gap() -> None:
     assert blamed(again, [[0.5, 4.0]], start=2) == [1]
     again.forget(0)
     assert blamed(again, [[5.0, 4.0]], start=9) == [0]
+
+
+def test_a_geometric_mean_has_the_scale_of_its_scores_and_the_order_of_their_logarithms() -> None:
+    branches = [Branch(name=name, window=1, recipe=REDUCE) for name in ("a", "b")]
+    windows = np.array([[[1.0, 1.0]], [[2.0, 2.0]], [[3.0, 3.0]]], np.float32)
+    nought, slots = np.zeros(3, np.int64), np.arange(3)
+
+    def scores(how: str, scale: list[float]) -> NDArray[np.float32]:
+        constants = {"0.combine.scale": np.array([scale] * 2, np.float32)}
+        combine = [Stage(stage="combine", how=how, scaled=True)]
+        scorer = Scorer(spec(branches, combine, **constants), Model())
+        return scorer.score(windows, nought, slots).score
+
+    alone = Scorer(spec(branches[:1]), Model())
+    with pytest.raises(BundleError):  # without a recipe of the whole two tracks are no score
+        Scorer(spec(branches), Model()).score(windows, nought, slots)
+    one = alone.score(windows, nought, slots).score
+    np.testing.assert_allclose(scores("geometric", [2.0, 2.0]), one / 2, rtol=1e-5)
+    mixed = scores("geometric", [1.0, 4.0])
+    np.testing.assert_allclose(mixed, np.expm1(scores("log1p", [1.0, 4.0])), rtol=1e-5)
+    assert (one / 4 < mixed).all()
+    assert (mixed < one).all()
