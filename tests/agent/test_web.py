@@ -34,7 +34,7 @@ def ask(stage: Stage, path: str, method: str = "GET", body: bytes = b"", **heade
         return response.status, dict(response.getheaders()), response.read()
 
 
-def command(stage: Stage, body: object, token: str = "t", **headers: str) -> Answer:  # noqa: S107
+def command(stage: Stage, body: object, token: str = "t", **headers: str) -> Answer:  # noqa: S107 - made up here
     headers = {"Authorization": f"Bearer {token}", "Content_Type": "application/json"} | headers
     return ask(stage, "/api/cmd/ack", "POST", json.dumps(body).encode(), **headers)
 

@@ -1,6 +1,6 @@
 """A list of stages, made ready with their constants and running values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,9 @@ class Recipe:
         return tracks
 
 
-def before(manifest: Manifest, constants: Mapping[str, NDArray[Any]], branch: Branch) -> Any:  # noqa: ANN401
+def before(
+    manifest: Manifest, constants: Mapping[str, NDArray[Any]], branch: Branch
+) -> Callable[[Floats], Floats] | None:
     """What changes a branch's window before its graph sees it, or None.
 
     Raises:

@@ -106,7 +106,7 @@ def _beside(config: Any) -> Any:  # noqa: ANN401 - settings of any family
     return replace(config, with_raw=False) if "with_raw" in fields else config
 
 
-def _own(material: Material, name: str, config: Any) -> Material:  # noqa: ANN401 - as above
+def _own(material: Material, name: str, config: Any) -> Material:  # noqa: ANN401 - likewise
     """The material with windows as long as this member's, and checkpoints of its own."""
 
     def shorter(windows: Windows) -> Windows:

@@ -52,7 +52,7 @@ def _read(file: Path) -> dict[str, Any]:
     return body
 
 
-def _changed(family: Family, config: Any, values: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - as above
+def _changed(family: Family, config: Any, values: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - a family's
     if isinstance(config, Mixed):
         return _of_members(family, config, values, where)
     names = [field.name for field in dataclasses.fields(config)]

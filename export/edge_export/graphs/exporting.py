@@ -36,7 +36,7 @@ def to_onnx(
         rows: The most that a run should be given at once, see `edge_anomaly.blocks`; None for
             as many as there are.
     """
-    if any(len(tensor) < 2 for tensor in example.values()):  # noqa: PLR2004 - as above
+    if any(len(tensor) < 2 for tensor in example.values()):  # noqa: PLR2004 - not one, see above
         raise ValueError("an example must have at least two rows")
     file = io.BytesIO()
     levels = {name: logging.getLogger(name).level for name in _QUIET}

@@ -49,6 +49,7 @@ def batch(residual: NDArray[np.float32]) -> Batch:
 def test_a_block_becomes_spectra_before_its_graph() -> None:
     change = before(manifest(), {}, manifest().branches[0])
     block = np.random.default_rng(1).standard_normal((3, WINDOW, 2)).astype(np.float32)
+    assert change is not None
     assert change(block).shape == (3, 16, 2)
 
 
