@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from edge_anomaly.alarms.alarm import rounded
+from edge_anomaly.alarms.evidence import rounded
 from edge_anomaly.availability import Presence
 from edge_anomaly.monitor import Judged, Monitor
 from edge_anomaly.rejects import Reject

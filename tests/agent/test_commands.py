@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from plants import START, config, fresh_core, of
 
 from edge_anomaly.commands import (
-    MAX_REQUEST,
     VERBS,
     Audit,
     Command,
@@ -16,6 +15,7 @@ from edge_anomaly.commands import (
     answer,
     read_command,
 )
+from edge_anomaly.commands.reading import MAX_REQUEST
 from edge_anomaly.core import Core
 from edge_anomaly.errors import ConfigError, StateError
 from edge_anomaly.values import Message, Publish

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from edge_anomaly.alarms.alarm import Cause, Detector, Finding, rounded
 from edge_anomaly.alarms.drift import Drift, Shift, reference_of
+from edge_anomaly.alarms.evidence import Cause, Detector, Finding, rounded
 from edge_anomaly.alarms.rhythm import Beat, Rhythm, periods_of
 from edge_anomaly.alarms.trend import Estimate, TrendLine
 from edge_anomaly.errors import StateError

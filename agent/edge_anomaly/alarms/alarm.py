@@ -4,44 +4,23 @@ An `Alarm` is of one device and one detector. It knows nothing of what the detec
 at: a `Finding` brings a score, a threshold and, should it come to a transition, the cause.
 """
 
-import base64
-import hashlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from edge_anomaly.alarms.calendars import Suppression
 from edge_anomaly.alarms.decision import Hysteresis, Verdict
+from edge_anomaly.alarms.evidence import Cause, Detector, Finding, rounded
 from edge_anomaly.alarms.life import Change, Life, step, told
+from edge_anomaly.alarms.opened import Opened, event_id
 from edge_anomaly.alarms.sentences import sentence
 from edge_anomaly.errors import StateError
-from edge_anomaly.files.rules import Alarms
-from edge_anomaly.values import (
-    Contributor,
-    Event,
-    ModelRef,
-    State,
-    Trend,
-    Where,
-    WindowSpan,
-    iso,
-)
+from edge_anomaly.values import Event, State, iso
 
-__all__ = [
-    "DIGITS",
-    "Alarm",
-    "Cause",
-    "Detector",
-    "Finding",
-    "Opened",
-    "event_id",
-    "rounded",
-]
-
-DIGITS = 6  # significant; the rest is the runtime's rounding
+__all__ = ["Alarm"]
 
 _CHANGES = {
     Verdict.RAISED: Change.RAISED,
@@ -49,65 +28,6 @@ _CHANGES = {
     Verdict.BETTER: Change.BETTER,
     Verdict.CLEARED: Change.CLEARED,
 }
-
-
-def event_id(*parts: str | int) -> str:
-    """An id that depends on nothing but `parts`: 26 characters, lower case."""
-    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
-    return base64.b32encode(digest[:16]).decode().rstrip("=").lower()
-
-
-class Cause(NamedTuple):
-    """Why a finding is what it is; asked for only when something is told of it."""
-
-    text: str = ""  # what is wrong, without the device: "flow is 11 m3/h where 10 is expected"
-    contributors: tuple[Contributor, ...] = ()  # the largest share first
-    where: Where | None = None  # the part of the window that is to blame
-    trend: Trend | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a detector makes of a device at one time."""
-
-    start_ns: int  # of what was looked at
-    end_ns: int
-    score: float  # finite
-    threshold: float  # > 0; above it is unusual
-    cause: Callable[[], Cause]
-    coverage: float = 1.0
-    quality: str = "good"  # good | uncertain
-
-
-class Detector(NamedTuple):
-    """What an alarm is of."""
-
-    name: str
-    model: ModelRef
-    rules: Alarms
-
-
-class Opened(msgspec.Struct):
-    """What is remembered of an event."""
-
-    id: str
-    start_ns: int
-    detect_ns: int
-    window: WindowSpan
-    score: float
-    threshold: float
-    peak: float
-    severity: str
-    seq: int = 0
-    end_ns: int | None = None
-    quality: str = "good"
-    text: str = ""  # the cause, as last told
-    contributors: list[Contributor] = []
-    where: Where | None = None
-    trend: Trend | None = None
-    told_ns: int = 0  # when the alarm last asked for attention
-    stale: bool = False
-    chattering: bool = False
 
 
 @dataclass
@@ -270,7 +190,7 @@ class Alarm:
                 id=event_id(self.owner, self.device, self.detector.name, start // 1_000_000),
                 start_ns=start,
                 detect_ns=t_ns,
-                window=_span(finding),
+                window=finding.span,
                 score=finding.score,
                 threshold=finding.threshold,
                 peak=finding.score,
@@ -279,7 +199,7 @@ class Alarm:
         event = self.event
         if event is None:
             raise RuntimeError(f"{self.device}: {change} without an event")
-        event.window, event.score = _span(finding), finding.score
+        event.window, event.score = finding.span, finding.score
         event.threshold = finding.threshold * self.scale
         event.severity, event.quality = decision.severity, finding.quality
         cause = finding.cause()
@@ -391,15 +311,3 @@ class Alarm:
                 self.device, event, ended=ended, change="forgotten" if forgotten else str(change)
             ),
         )
-
-
-def _span(finding: Finding) -> WindowSpan:
-    """The stretch of time that was looked at."""
-    return WindowSpan(
-        start=iso(finding.start_ns), end=iso(finding.end_ns), coverage=round(finding.coverage, 4)
-    )
-
-
-def rounded(value: float) -> float:
-    """To the digits that are worth telling."""
-    return float(f"{value:.{DIGITS}g}")

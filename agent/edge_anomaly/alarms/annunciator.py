@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 
-from edge_anomaly.alarms.alarm import Alarm, Detector, Finding, Opened, event_id, rounded
+from edge_anomaly.alarms.alarm import Alarm
 from edge_anomaly.alarms.calendars import Span, Suppression, calendars_of, nanoseconds
+from edge_anomaly.alarms.evidence import Detector, Finding, rounded
 from edge_anomaly.alarms.labels import Labelled, Labels
+from edge_anomaly.alarms.opened import Opened, event_id
 from edge_anomaly.alarms.rates import AlarmRates, Raised, Turn
 from edge_anomaly.commands import (
     Ack,

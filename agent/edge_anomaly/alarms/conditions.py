@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.alarms.alarm import Cause, Detector, Finding, rounded
+from edge_anomaly.alarms.evidence import Cause, Detector, Finding, rounded
 from edge_anomaly.alarms.sentences import lasting
 from edge_anomaly.errors import StateError
 from edge_anomaly.files.bundle import Bundle

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edge_anomaly.alarms.alarm import Cause, Detector, Finding, rounded
+from edge_anomaly.alarms.evidence import Cause, Detector, Finding, rounded
 from edge_anomaly.alarms.sentences import signals_off
 from edge_anomaly.files.bundle import Bundle, Manifest, Signal
 from edge_anomaly.files.rules import Alarms

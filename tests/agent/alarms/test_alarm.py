@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plants import SECOND, START, bundle, config, feed, fresh_core, message, of
 
-from edge_anomaly.alarms.alarm import Alarm, event_id
+from edge_anomaly.alarms.alarm import Alarm
 from edge_anomaly.alarms.calendars import Span, Suppression, calendars_of
 from edge_anomaly.alarms.findings import anomaly, anomaly_detector
+from edge_anomaly.alarms.opened import event_id
 from edge_anomaly.errors import StateError
 from edge_anomaly.files.rules import Calendar, Chatter
 from edge_anomaly.monitor import Judged
