@@ -5,6 +5,7 @@ One JSON object a line: device, start and end (ISO 8601, UTC), verdict (`true`: 
 """
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -38,7 +39,7 @@ class Labels:
     def __len__(self) -> int:
         return len(self._labels)
 
-    def __iter__(self) -> Any:  # noqa: ANN401 - an iterator of labels
+    def __iter__(self) -> Iterator[Labelled]:
         return iter(self._labels)
 
     def add(self, label: Labelled) -> None:

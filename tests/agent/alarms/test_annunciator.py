@@ -7,8 +7,9 @@ import msgspec
 import pytest
 from plants import SECOND, START, config, fresh_core, message, of
 
-from edge_anomaly.alarms.annunciator import FLOOD, Annunciator
+from edge_anomaly.alarms.annunciator import Annunciator
 from edge_anomaly.alarms.evidence import Cause, Detector, Finding
+from edge_anomaly.alarms.flood import FLOOD
 from edge_anomaly.commands import Label, Reply
 from edge_anomaly.core import Core
 from edge_anomaly.errors import StateError
