@@ -10,17 +10,8 @@ from typing import Any
 
 from edge_anomaly.alarms.annunciator import Annunciator
 from edge_anomaly.alarms.watched import Watched
+from edge_anomaly.asked import Asked
 from edge_anomaly.availability import Availability
-from edge_anomaly.commands import (
-    VERBS,
-    Audit,
-    Command,
-    CommandError,
-    answer,
-    command_filter,
-    read_command,
-    verb_of,
-)
 from edge_anomaly.errors import ConfigError, StateError
 from edge_anomaly.files.config import Config
 from edge_anomaly.home_assistant import discovery, has_started, status_filter
@@ -58,22 +49,12 @@ class Core:
             monitors: The models at work.
             version: Of the agent.
             config_sha256: Of the file.
-            outward: Verbs that the driver fulfils: see `requests`.
+            outward: Verbs that the driver fulfils: see `Asked.requests`.
 
         Raises:
             ConfigError: Two models watch one device, or no such verb can be allowed.
         """
-        for index, verb in enumerate(config.commands.allow or ()):
-            if verb not in VERBS:
-                raise ConfigError(
-                    f"no verb {verb!r}; there are {', '.join(sorted(VERBS))}",
-                    ("commands", "allow", index),
-                )
         self._base = config.base
-        self._allowed = config.commands.allow
-        self._outward = outward
-        self.audit = Audit(config.commands.audit)
-        self.requests: list[Command] = []  # for the driver, who takes them and calls `answer`
         self._monitors = monitors
         self._version = version
         self.config_sha256 = config_sha256
@@ -82,6 +63,7 @@ class Core:
         owner = f"{config.site}/{config.agent}"
         self._watch: dict[str, Monitor] = {}
         self.annunciator = Annunciator(owner, config.alarms)
+        self.asked = Asked(config, outward, self.annunciator, self._rejects, self._outgoing)
         for index, monitor in enumerate(monitors):
             for device in monitor.devices:
                 if monitor.row(device) is None:
@@ -117,10 +99,8 @@ class Core:
     @property
     def subscriptions(self) -> list[tuple[str, int]]:
         """Topic filter and QoS of every input, and of the commands."""
-        commands = [] if self._allowed == [] else [(command_filter(self._base), 1)]
-        if self._home is not None:
-            commands.append((status_filter(self._home), 1))
-        return self.input_filters + commands
+        home = [] if self._home is None else [(status_filter(self._home), 1)]
+        return self.input_filters + self.asked.subscriptions + home
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -182,13 +162,13 @@ class Core:
         """Take a batch of messages; bad ones are counted and disturb nothing else."""
         out: list[Publish] = []
         for message in messages:
-            verb = verb_of(self._base, message.topic)
+            verb = self.asked.verb_of(message.topic)
             if self._home is not None and message.topic == status_filter(self._home):
                 out += self._discovery() if has_started(self._home, message) else []
             elif verb is None:
                 out += self._intake.read(message, arrived_ns)
             else:
-                out += self._command(verb, message, arrived_ns)
+                out += self.asked.take(verb, message, arrived_ns)
         for monitor in self._monitors:
             out += self._publish(monitor.advance(arrived_ns), arrived_ns)
         self._intake.settle()
@@ -232,7 +212,7 @@ class Core:
             "inputs": self._intake.snapshot(),
             "told": sorted(self._told),
             "rejects": self._rejects.snapshot(),
-            "audit": self.audit.snapshot(),
+            "audit": self.asked.audit.snapshot(),
             "availability": self._availability.snapshot(),
             "looked_ns": self._looked_ns,
             "forgotten": self.forgotten,
@@ -255,7 +235,7 @@ class Core:
             self._intake.restore(state["inputs"])
             self._told = set(state["told"]) & self._watch.keys()
             self._rejects.restore(state["rejects"])
-            self.audit.restore(state["audit"])
+            self.asked.audit.restore(state["audit"])
             self._availability.restore(state["availability"])
             self._looked_ns = int(state["looked_ns"])
             self.forgotten = int(state.get("forgotten", 0))  # older ones did not count
@@ -349,43 +329,6 @@ class Core:
                 if self.watcher is not None:
                     self.watcher(window)
                 yield window, self._devices[window.device].judge(window, now_ns)
-
-    def answer(
-        self,
-        command: Command,
-        now_ns: int,
-        *,
-        data: Mapping[str, Any] | None = None,
-        error: CommandError | None = None,
-    ) -> list[Publish]:
-        """The reply to one of `requests`, which goes into the audit log."""
-        self.audit.add(command, now_ns, error)
-        return answer(self._base, command, now_ns, data=data, error=error)
-
-    def _command(self, verb: str, message: Message, now_ns: int) -> list[Publish]:
-        if message.retain:
-            self._rejects.add(
-                "retained_command",
-                topic=message.topic,
-                detail="a retained command is of the past; publish commands without `retain`",
-                payload=message.payload,
-            )
-            return []
-        command = read_command(verb, message, self._allowed)
-        if isinstance(command.request, CommandError):
-            return self.answer(command, now_ns, error=command.request)
-        if command.verb in self._outward:
-            self.requests.append(command)
-            return []
-        if not self.annunciator.fulfils(command.request):
-            unsupported = CommandError("unsupported", f"this agent cannot {command.verb}")
-            return self.answer(command, now_ns, error=unsupported)
-        try:
-            data, events = self.annunciator.follow(command.request, now_ns)
-        except CommandError as exc:
-            return self.answer(command, now_ns, error=exc)
-        told = [self._outgoing.event(event) for event in events]
-        return told + self.answer(command, now_ns, data=data)
 
     def _publish(self, windows: Iterable[Judged | Refused], now_ns: int) -> list[Publish]:
         out = []

@@ -77,7 +77,8 @@ class Operator:
 
     def asked(self) -> list[Message]:
         """Do what has been asked for; nothing comes of it for the core."""
-        requests, self._core.requests = self._core.requests, []
+        asked = self._core.asked
+        requests, asked.requests = asked.requests, []
         for command in requests:
             self._follow(command)
         if self._hung_up():
@@ -114,8 +115,8 @@ class Operator:
         else:
             self._answer(command, data=data)
 
-    def _answer(self, command: Command, **what: Any) -> None:  # noqa: ANN401 - as Core.answer
-        self._say += self._core.answer(command, self._now_ns, **what)
+    def _answer(self, command: Command, **what: Any) -> None:  # noqa: ANN401 - as Asked.answer
+        self._say += self._core.asked.answer(command, self._now_ns, **what)
 
     def _reload(self) -> dict[str, Any]:
         config, digest = read_config(self._path)

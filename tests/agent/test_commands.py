@@ -155,7 +155,7 @@ def test_a_retained_command_is_ignored_and_counted() -> None:
     core = fresh_core()
     assert core.receive([ask("ack", {"device": "c-1"}, retain=True)], START) == []
     assert core.rejected == {"retained_command": 1}
-    assert len(core.audit) == 0
+    assert len(core.asked.audit) == 0
     [error] = of(core.tick(START), "error")
     assert error["code"] == "retained_command"
 
@@ -177,10 +177,10 @@ def test_what_the_core_cannot_do_itself_is_handed_outwards() -> None:
     core = Core(rules, [], version="1", config_sha256="", outward={"label"})
     body = {"id": "9", "event_id": "abc", "verdict": "true", "by": "ana"}
     assert core.receive([ask("label", body)], START) == []
-    [command] = core.requests
-    [reply] = replies(core.answer(command, START, data={"stored": 1}))
+    [command] = core.asked.requests
+    [reply] = replies(core.asked.answer(command, START, data={"stored": 1}))
     assert (reply.id, reply.status, reply.data) == ("9", "ok", {"stored": 1})
-    [entry] = core.audit.entries
+    [entry] = core.asked.audit.entries
     assert (entry.verb, entry.by, entry.id, entry.status) == ("label", "ana", "9", "ok")
 
 
@@ -188,8 +188,10 @@ def test_every_command_stands_in_the_audit_log_and_the_oldest_are_forgotten() ->
     core = fresh_core(config("alarms:", "commands: {audit: 3}\nalarms:"))
     for number in range(5):
         core.receive([ask("ack", {"id": str(number)})], START + number)
-    assert [entry.id for entry in core.audit.entries] == ["2", "3", "4"]
-    assert {(entry.status, entry.code) for entry in core.audit.entries} == {("error", "malformed")}
+    assert [entry.id for entry in core.asked.audit.entries] == ["2", "3", "4"]
+    assert {(entry.status, entry.code) for entry in core.asked.audit.entries} == {
+        ("error", "malformed")
+    }
 
 
 def test_the_audit_log_survives_and_refuses_what_is_none() -> None:

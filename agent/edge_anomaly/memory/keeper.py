@@ -156,7 +156,7 @@ class Keeper:
             self._seen.fresh(turn.messages)
             _, said = take(self.core, turn)
             self.scores += [item for item in said if not item.qos]
-        self.core.requests.clear()  # answered then, or never
+        self.core.asked.requests.clear()  # answered then, or never
         log.info(
             "restored; %d messages in the journal, %d to be sent",
             sum(len(turn.messages) for turn in turns), len(self.outbox),

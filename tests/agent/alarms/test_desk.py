@@ -55,7 +55,7 @@ def test_an_alarm_is_acknowledged_by_event_device_or_group(how: str) -> None:
     assert (event["type"], event["state"], event["seq"]) == ("update", "ACTIVE_ACK", 2)
     [state] = of(sent, "state")
     assert (state["state"], state["event_id"]) == ("ACTIVE_ACK", event_id)
-    assert [entry.verb for entry in core.audit.entries] == ["ack"]
+    assert [entry.verb for entry in core.asked.audit.entries] == ["ack"]
 
 
 def test_what_is_not_there_is_not_found() -> None:
