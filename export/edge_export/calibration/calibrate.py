@@ -25,6 +25,7 @@ from edge_anomaly.scoring import (
     smoothing_weight,
 )
 from edge_export.calibration.fitting import Constants, Fit, Fitting
+from edge_export.calibration.left_out import LEFT_OUT
 from edge_export.calibration.rhythm_fits import fit_features, fit_forest, fit_profile
 from edge_export.calibration.rules import BUDGET, HOUR_OF_WEEK, MEAN_STD, QUANTILE, Rule
 from edge_export.calibration.vibration_fits import fit_lines
@@ -226,9 +227,11 @@ def _fit_recipe(
         prefix = constant_key(position, stage.stage, "", "" if branch is None else branch.name)
         known = any(key.startswith(prefix) for key in constants)
         fit = LEARNT.get(stage.stage) or FITS.get(stage.stage)
+        seen, fitted = None, Constants()
         if fit is not None and not known:
             side = -1 if stage.stage in LEARNT else 0
-            fitted = fit(Fitting(stage, branch, manifest, tracks[side], batches[side]))
+            seen = Fitting(stage, branch, manifest, tracks[side], batches[side])
+            fitted = fit(seen)
             constants.update({prefix + name: value for name, value in fitted.items()})
         recipes = [
             Recipe(manifest, constants, branch, slice(position, position + 1)) for _ in tracks
@@ -237,25 +240,9 @@ def _fit_recipe(
             recipe.run(mine, batch)
             for recipe, mine, batch in zip(recipes, tracks, batches, strict=True)
         ]
-        if stage.how == "mahalanobis" and not known:
-            tracks[0] = _left_out(tracks[0], batches[0].device)
+        if seen is not None and stage.stage in LEFT_OUT:
+            tracks[0] = LEFT_OUT[stage.stage](seen, fitted, tracks[0])
     return tracks
-
-
-def _left_out(distance: Floats, device: NDArray[np.int64]) -> Floats:
-    """Each held-out window's distance by the metric of all but itself, (N, T).
-
-    A window lies closer by a covariance that it is part of: with 52 signals and 960 windows a
-    limit from such distances let 2.9 % of healthy time pass for 1 %. What the rest would have said
-    follows from its own distance (Sherman and Morrison 1950; the ridge shrinks along with n).
-    """
-    found = distance.astype(np.float64)
-    for d in np.unique(device):
-        mine = device == d
-        n = int(mine.sum())
-        square = found[mine] ** 2
-        found[mine] = np.sqrt(n / (n - 1) * square / np.maximum(1 - square / (n - 1), 1 / n))
-    return found.astype(np.float32)
 
 
 def _fit_whiten(fitting: Fitting) -> Constants:

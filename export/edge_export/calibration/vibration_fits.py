@@ -4,7 +4,7 @@ import numpy as np
 
 from edge_anomaly.scoring import loudness
 from edge_export.calibration.fitting import Constants, Fitting
-from edge_kernels import strongest_lines
+from edge_export.calibration.left_out import line_levels
 
 __all__ = ["fit_lines"]
 
@@ -14,7 +14,7 @@ FLOOR = 1e-4  # of a standardised line and of a score: no division by nothing
 
 def fit_lines(fitting: Fitting) -> Constants:
     """Healthy residuals of the envelope lines, then healthy levels of what they come to."""
-    residual, device = fitting.tracks, fitting.batch.device
+    residual = fitting.tracks
     first = residual.shape[1] // 2
     shown = residual[:, first : first + min(LINES, first)]
     found: Constants = {
@@ -24,8 +24,7 @@ def fit_lines(fitting: Fitting) -> Constants:
             lambda loud: np.median(loud, axis=0), loudness(fitting.batch.window)
         ),
     }
-    k = fitting.stage.largest or 1
-    levels = strongest_lines(residual, device, found["mean"], found["deviation"], first=first, k=k)
+    levels = line_levels(fitting, found["mean"], found["deviation"])
     found["usual"] = fitting.per_device(lambda s: s.mean(axis=0, dtype=np.float64), levels)
     found["spread"] = fitting.per_device(lambda s: s.std(axis=0, dtype=np.float64) + FLOOR, levels)
     return found
