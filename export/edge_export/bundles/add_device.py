@@ -19,8 +19,9 @@ from edge_anomaly.scoring import Scorer
 from edge_export.bundles.package import check_place, choose_golden, read_bundle, write_bundle
 from edge_export.bundles.provenance import provenance
 from edge_export.bundles.train import assemble, loaded
-from edge_export.calibration.calibrate import Rule, calibrate
+from edge_export.calibration.calibrate import calibrate
 from edge_export.calibration.references import healthy_periods, healthy_reference, longest_still
+from edge_export.calibration.rules import Rule
 from edge_export.data.recordings import Recording, Slicing, Windows, signals_of
 from edge_export.data.split import Split, split
 from edge_export.families import lstm_ae_onnx, lstm_ae_weights

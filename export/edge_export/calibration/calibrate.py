@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_anomaly.errors import ConfigError, RecordingError
+from edge_anomaly.errors import RecordingError
 from edge_anomaly.files.bundle import Branch, Manifest, Stage, Threshold
 from edge_anomaly.scoring import (
     HOURLY,
@@ -22,97 +22,26 @@ from edge_anomaly.scoring import (
     constant_key,
     hour_of_week,
     side_by_side,
-    smoothing_weight,
 )
 from edge_export.calibration.fitting import Constants, Fit, Fitting
 from edge_export.calibration.left_out import LEFT_OUT
+from edge_export.calibration.residual_fits import (
+    fit_combine,
+    fit_reduce,
+    fit_smooth,
+    fit_standardise,
+    fit_whiten,
+)
 from edge_export.calibration.rhythm_fits import fit_features, fit_forest, fit_profile
-from edge_export.calibration.rules import BUDGET, HOUR_OF_WEEK, MEAN_STD, QUANTILE, Rule
+from edge_export.calibration.rules import BUDGET, HOUR_OF_WEEK, Rule
 from edge_export.calibration.vibration_fits import fit_lines
-from edge_kernels import smooth
 
-__all__ = [
-    "FITS",
-    "LEARNT",
-    "MEAN_STD",
-    "MINIMUM",
-    "QUANTILE",
-    "Fitting",
-    "Rule",
-    "calibrate",
-    "check_statistic",
-    "default_recipe",
-    "distance_recipe",
-    "recipe_of",
-    "thresholds",
-]
+__all__ = ["FITS", "LEARNT", "MINIMUM", "calibrate", "thresholds"]
 
 Floats = NDArray[np.float32]
 
 MINIMUM = 30  # held-out windows of a device below which no deviation is worth the name
-DEVIATION_FLOOR = 0.01  # scaled units: of the training range. A signal that stood still in
-# healthy time would otherwise turn its smallest step into an alarm.
-LEVEL = 0.99  # quantile that `smooth` takes as a score's healthy level
-LEVEL_FLOOR = 0.1  # of that level: a device that never erred must not divide by nothing
-FEW_SIGNALS = 20
 DAYS_TO_COUNT = 100  # of healthy time, to count alarms of a budget in
-RIDGE = 1e-2  # of the mean variance: residuals of one machine are nearly collinear
-STATISTICS = ("residual", "mahalanobis")  # what of a network's residual may count
-
-
-def default_recipe(signals: int, *, minutes: float = 12.0, with_raw: bool = True) -> list[Stage]:
-    """The recipe that carries every family (research: last step, both tracks, smoothed).
-
-    Args:
-        signals: C; below 20 the three largest count, else the five largest.
-        minutes: Time constant of the average; 12 min is alpha 0.08 at one minute and 0.34
-            at five, where 0.1 and 0.3 were best on SMD and ASD.
-        with_raw: Whether the residual counts beside what whitening leaves of it.
-    """
-    largest = min(signals, 3 if signals < FEW_SIGNALS else 5)
-    return [
-        Stage(stage="residual"),
-        Stage(stage="whiten", with_raw=with_raw),
-        Stage(stage="standardise"),
-        Stage(stage="blame", minutes=minutes),
-        Stage(stage="reduce", largest=largest),
-        Stage(stage="smooth", minutes=minutes),
-        Stage(stage="combine"),
-        Stage(stage="smooth", minutes=minutes),
-    ]
-
-
-def distance_recipe(minutes: float = 12.0) -> list[Stage]:
-    """The Mahalanobis distance of the last step's residual, smoothed.
-
-    For processes whose signals are correlated and whose noise is Gaussian (research: best on the
-    Tennessee Eastman process, worse than `default_recipe` on servers).
-
-    Args:
-        minutes: Time constant of the average.
-    """
-    return [
-        Stage(stage="residual"),
-        Stage(stage="reduce", how="mahalanobis"),
-        Stage(stage="smooth", minutes=minutes),
-    ]
-
-
-def recipe_of(statistic: str, signals: int, minutes: float) -> list[Stage]:
-    """The recipe that a network's `statistic` names, one that `check_statistic` lets pass."""
-    if statistic == "mahalanobis":
-        return distance_recipe(minutes)
-    return default_recipe(signals, minutes=minutes)
-
-
-def check_statistic(statistic: str) -> None:
-    """Refuse a name that is none.
-
-    Raises:
-        ConfigError: Names those that there are.
-    """
-    if statistic not in STATISTICS:
-        raise ConfigError(f"statistic: no {statistic!r}; there are {', '.join(STATISTICS)}")
 
 
 def calibrate(
@@ -245,82 +174,13 @@ def _fit_recipe(
     return tracks
 
 
-def _fit_whiten(fitting: Fitting) -> Constants:
-    """Each signal's lag-one regression coefficient, kept within 0..1."""
-
-    def phi(r: Floats) -> NDArray[Any]:
-        past, now = r[:-1].astype(np.float64), r[1:].astype(np.float64)
-        energy = (past**2).sum(axis=0)
-        slope = np.divide((past * now).sum(axis=0), energy, np.zeros_like(energy), where=energy > 0)
-        kept: NDArray[Any] = slope.clip(0, 1)
-        return kept
-
-    return {"phi": fitting.per_device(phi, fitting.tracks[:, 0])}
-
-
-def _fit_standardise(fitting: Fitting) -> Constants:
-    size = np.abs(fitting.tracks).astype(np.float64)
-    return {
-        "mean": fitting.per_device(lambda r: r.mean(axis=0), size),
-        "deviation": fitting.per_device(lambda r: r.std(axis=0) + DEVIATION_FLOOR, size),
-    }
-
-
-def _fit_reduce(fitting: Fitting) -> Constants:
-    """For Mahalanobis: mean and inverse covariance of the residuals, with a ridge."""
-    if fitting.stage.how != "mahalanobis":
-        return {}
-
-    def precision(r: NDArray[Any]) -> NDArray[Any]:
-        centred = r.astype(np.float64) - r.mean(axis=0, dtype=np.float64)  # (n, T, C)
-        n, _, signals = centred.shape
-        covariance = np.einsum("nti,ntj->tij", centred, centred) / n
-        ridge = RIDGE * np.trace(covariance, axis1=1, axis2=2) / signals
-        ridge = np.where(ridge > 0, ridge, 1.0)[:, np.newaxis, np.newaxis]
-        inverse: NDArray[Any] = np.linalg.inv(covariance + ridge * np.eye(signals))
-        return inverse
-
-    return {
-        "mean": fitting.per_device(lambda r: r.mean(axis=0, dtype=np.float64)),
-        "precision": fitting.per_device(precision),
-    }
-
-
-def _fit_smooth(fitting: Fitting) -> Constants:
-    """Healthy levels of the score and of its average."""
-    devices, tracks = len(fitting.manifest.devices), fitting.tracks.shape[1]
-    # With the score's own level out of reach, the stage shows its running average.
-    average_alone = np.ones((devices, tracks, 2), np.float32)
-    average_alone[..., 0] = np.inf
-    average = smooth(
-        fitting.tracks,
-        fitting.batch.device,
-        average_alone,
-        smoothing_weight(fitting.stage.minutes or 1.0, fitting.step_ns),
-        np.full((devices, tracks), np.nan, np.float32),
-    )
-    levels = [_levels(fitting, values) for values in (fitting.tracks, average)]
-    return {"scale": np.stack(levels, axis=-1)}
-
-
-def _fit_combine(fitting: Fitting) -> Constants:
-    return {"scale": _levels(fitting, fitting.tracks)} if fitting.stage.scaled else {}
-
-
-def _levels(fitting: Fitting, values: Floats) -> Floats:
-    """What a score of healthy time rarely exceeds, (D, T)."""
-    return fitting.per_device(
-        lambda s: np.maximum(np.quantile(s, LEVEL, axis=0), LEVEL_FLOOR), values
-    )
-
-
 FITS: dict[str, Fit] = {
-    "combine": _fit_combine,
+    "combine": fit_combine,
     "lines": fit_lines,
-    "reduce": _fit_reduce,
-    "smooth": _fit_smooth,
-    "standardise": _fit_standardise,
-    "whiten": _fit_whiten,
+    "reduce": fit_reduce,
+    "smooth": fit_smooth,
+    "standardise": fit_standardise,
+    "whiten": fit_whiten,
 }
 LEARNT: dict[str, Fit] = {
     "features": fit_features,

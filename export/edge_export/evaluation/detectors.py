@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from edge_anomaly.files.bundle import ONNX, Branch, Bundle, Manifest
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer, Spec
-from edge_export.calibration.calibrate import Rule, calibrate, default_recipe
+from edge_export.calibration.calibrate import calibrate
+from edge_export.calibration.recipes import default_recipe
+from edge_export.calibration.rules import Rule
 from edge_export.data.recordings import Windows
 from edge_export.data.split import Split
 from edge_export.evaluation import baselines

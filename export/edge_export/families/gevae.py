@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GATConv
 
 from edge_anomaly.errors import ConfigError
-from edge_export.calibration.calibrate import check_statistic
+from edge_export.calibration.recipes import check_statistic
 
 __all__ = [
     "Config",

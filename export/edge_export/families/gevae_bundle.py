@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch, Stage
-from edge_export.calibration.calibrate import recipe_of
+from edge_export.calibration.recipes import recipe_of
 from edge_export.calibration.rules import DRIFT, Rule
 from edge_export.data.recordings import Windows
 from edge_export.data.split import Split

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edge_anomaly.errors import ConfigError
 from edge_anomaly.files.bundle import ONNX, Branch, Stage
 from edge_anomaly.scoring import constant_key
-from edge_export.calibration.calibrate import default_recipe, distance_recipe
+from edge_export.calibration.recipes import default_recipe, distance_recipe
 from edge_export.calibration.rules import DRIFT, Rule
 from edge_export.data.split import Split
 from edge_export.families.family import Family, Grown, Material, Trained

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from edge_export.calibration.calibrate import check_statistic
+from edge_export.calibration.recipes import check_statistic
 from edge_export.data.recordings import Windows
 from edge_export.training.loop import Course, fit
 

@@ -3,7 +3,7 @@
 import torch
 
 from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT, Branch
-from edge_export.calibration.calibrate import recipe_of
+from edge_export.calibration.recipes import recipe_of
 from edge_export.data.split import Split
 from edge_export.families import lstm_ae_onnx, lstm_ae_weights
 from edge_export.families.family import Family, Grown, Material, Trained

@@ -11,7 +11,7 @@ from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.plants import PERIOD_S, SIGNALS, Compressors
 from edge_anomaly.plants.compressors import DAY
 from edge_export.bundles.train import Plan, train_bundle
-from edge_export.calibration.calibrate import Rule
+from edge_export.calibration.rules import Rule
 from edge_export.data.recordings import Recording
 from edge_export.families.lstm_ae import Config
 

@@ -26,7 +26,8 @@ from edge_anomaly.scoring import Scorer, check_golden
 from edge_export.bundles.add_device import add_device
 from edge_export.bundles.package import read_bundle, write_bundle
 from edge_export.bundles.train import Plan, train_bundle
-from edge_export.calibration.calibrate import MINIMUM, Rule
+from edge_export.calibration.calibrate import MINIMUM
+from edge_export.calibration.rules import Rule
 from edge_export.data.recordings import Recording
 from edge_export.families import lstm_ae_onnx
 from edge_export.families.lstm_ae import Config

@@ -9,14 +9,10 @@ from edge_anomaly.errors import ConfigError, RecordingError
 from edge_anomaly.files.bundle import Bundle, Manifest, Signal, Threshold
 from edge_anomaly.scoring import Batch, Recipe, smoothing_weight
 from edge_export.bundles.train import Plan, train_bundle
-from edge_export.calibration.calibrate import (
-    DEVIATION_FLOOR,
-    RIDGE,
-    Rule,
-    calibrate,
-    default_recipe,
-    distance_recipe,
-)
+from edge_export.calibration.calibrate import calibrate
+from edge_export.calibration.recipes import default_recipe, distance_recipe
+from edge_export.calibration.residual_fits import DEVIATION_FLOOR, RIDGE
+from edge_export.calibration.rules import Rule
 from edge_export.data.recordings import Recording
 from edge_export.families.gevae import Config as GevaeConfig
 from edge_export.families.lstm_ae import Config

@@ -17,7 +17,7 @@ from edge_anomaly.files.config import Alarms, Clear, Raise
 from edge_anomaly.ports import Model
 from edge_export import cli
 from edge_export.bundles.package import read_bundle
-from edge_export.calibration.calibrate import Rule
+from edge_export.calibration.rules import Rule
 from edge_export.data.datasets import asd
 from edge_export.data.recordings import Recording, Slicing, cut, digest
 from edge_export.data.split import split
