@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 from edge_anomaly.errors import ConfigError
@@ -107,15 +108,18 @@ def _beside(config: Any) -> Any:  # noqa: ANN401 - settings of any family
 
 
 def _own(material: Material, name: str, config: Any) -> Material:  # noqa: ANN401 - likewise
-    """The material with windows as long as this member's, and checkpoints of its own."""
+    """The material with windows as long and as far apart as this member's, and its checkpoints."""
 
     def shorter(windows: Windows) -> Windows:
         return replace(windows, window=windows.window[:, -config.window :])
 
     parts, path = material.parts, material.checkpoint
+    fit, hop = parts.fit, material.slicing.hop * int(config.stride)
+    first = np.array([fit.slot[fit.device == d].min() for d in range(len(parts.devices))])
+    fit = fit[(fit.slot - first[fit.device]) % hop == 0]
     return replace(
         material,
-        parts=replace(parts, fit=shorter(parts.fit), held=shorter(parts.held)),
+        parts=replace(parts, fit=shorter(fit), held=shorter(parts.held)),
         slicing=replace(material.slicing, window=config.window),
         checkpoint=path and path.with_name(f"{path.name}.{name}"),
     )
