@@ -45,6 +45,7 @@ from edge_export.families.family import Family, Grown, Material, Trained
 from edge_export.graphs.answers import Draft, answers, feed, unexplained, with_state
 from edge_export.graphs.quantise import LARGEST_DRIFT, drift
 from edge_export.graphs.verify import load, verify
+from edge_export.training.place import require
 
 __all__ = ["Plan", "assemble", "loaded", "named", "train_bundle"]
 
@@ -71,6 +72,9 @@ class Plan:
     device: str = "cpu"  # where to train: cpu or cuda
     resumable: bool = False  # keep a checkpoint beside the bundle, and go on from it
     command: str = ""  # that made it, for provenance
+
+    def __post_init__(self) -> None:
+        require(self.device)
 
 
 def train_bundle(
