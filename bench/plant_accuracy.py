@@ -1,6 +1,7 @@
 """What the demo's bundle finds on the simulated compressors: bench/results/plant.md.
 
-No broker: windows straight from the plant, the agent's own scorer and hysteresis.
+No broker: windows straight from the plant, the agent's own scorer and hysteresis; and, for what
+the alarm class `stuck` tells, its messages through the whole core.
 """
 
 import argparse
@@ -12,22 +13,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import msgspec
 import numpy as np
 from machine import cpu, made, written
 from numpy.typing import NDArray
 
+from edge_anomaly.alarms.conditions import STUCK
 from edge_anomaly.alarms.decision import Hysteresis, Verdict
+from edge_anomaly.core import Core
+from edge_anomaly.demo.command import configuration
 from edge_anomaly.files.bundle import Bundle
-from edge_anomaly.files.config import Alarms
+from edge_anomaly.files.config import Alarms, parse
+from edge_anomaly.monitor import Monitor
 from edge_anomaly.plants import PERIOD_S, Compressors, Fault, Kind, random_faults
-from edge_anomaly.plants.compressors import DAY
+from edge_anomaly.plants.compressors import COMPRESSORS, DAY, START_S
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import Scorer
+from edge_anomaly.values import Message
 from edge_export.bundles.package import read_bundle
 from edge_export.graphs.verify import load_model
 from edge_export.shipped.compressors import OUT
 
-__all__ = ["Raised", "alarms", "open_demo", "ratios"]
+__all__ = ["Raised", "alarms", "open_demo", "ratios", "stuck"]
 
 TABLE = Path(__file__).parent / "results" / "plant.md"
 HEAD = """\
@@ -91,6 +98,32 @@ def alarms(
     return raised
 
 
+def stuck(bundle: Bundle, model: Model, plant: Compressors, slots: int) -> list[Raised]:
+    """Signals that the alarm class `stuck` tells of, by the limits that the bundle brings."""
+    rules = parse(configuration(COMPRESSORS, "embedded:"))
+    core = Core(
+        rules,
+        [Monitor(bundle, model, rules.models[0], rules.inputs)],
+        version="",
+        config_sha256="",
+    )
+    raised = []
+    for slot, values in zip(*plant.step(slots), strict=True):
+        t_s = START_S + int(slot) * PERIOD_S
+        now_ns = round((t_s + PERIOD_S) * 1e9)
+        sent = [
+            Message(one.topic, one.payload)
+            for device, own in zip(plant.devices, values, strict=True)
+            for one in COMPRESSORS.encode(device, t_s, own)
+        ]
+        for told in (*core.receive(sent, now_ns), *core.tick(now_ns)):
+            event = msgspec.json.decode(told.payload) if told.topic.endswith("/event") else {}
+            if (event.get("detector"), event.get("type")) == (STUCK, "new"):
+                at = round((event["ts_ms"] / 1e3 - START_S) / PERIOD_S) - 1  # a slot's end
+                raised.append(Raised(event["device"], at, event["contributors"][0]["signal"]))
+    return raised
+
+
 def belongs(alarm: Raised, fault: Fault) -> bool:
     """Whether `fault` explains `alarm`."""
     return alarm.device == fault.device and fault.start <= alarm.slot < fault.end + TAIL
@@ -114,11 +147,16 @@ def main(words: Sequence[str] | None = None) -> int:
         f"{cold} of them in the first {TAIL} windows after the start.\n\n"
     )
     found: dict[Kind, list[tuple[Fault, list[Raised]]]] = defaultdict(list)
-    false = 0
+    frozen: list[tuple[Fault, list[Raised]]] = []
+    false, vain = 0, 0
     for seed in seeds:
         faults = tuple(random_faults(seed, Compressors.devices, until=RUN))
         raised = alarms(bundle, model, Compressors(seed, faults), RUN)
         false += sum(not any(belongs(alarm, fault) for fault in faults) for alarm in raised)
+        still = stuck(bundle, model, Compressors(seed, faults), RUN)
+        broken = [fault for fault in faults if fault.kind is Kind.SENSOR_STUCK]
+        vain += sum(not any(belongs(alarm, fault) for fault in broken) for alarm in still)
+        frozen += [(fault, [a for a in still if belongs(a, fault)]) for fault in broken]
         for fault in faults:
             found[fault.kind].append((fault, [a for a in raised if belongs(a, fault)]))
     out.write(
@@ -126,7 +164,11 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     for kind in Kind:
         out.write(_row(kind, found[kind]))
-    out.write(f"\nFalse alarms beside the faults: {false} in {len(seeds)} runs of {RUN} slots.\n")
+    out.write(_row("sensor stuck, by the class `stuck`", frozen))
+    out.write(
+        f"\nFalse alarms beside the faults: {false} in {len(seeds)} runs of {RUN} slots, of the "
+        f"class `stuck` {vain}.\n"
+    )
     written(
         f"{HEAD}\nSeeds {seeds[0]} to {seeds[-1]}, of which the bundle saw none; {cpu()}; "
         f"{made()}\n\n{out.getvalue()}",
@@ -135,7 +177,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _row(kind: Kind, cases: Iterable[tuple[Fault, list[Raised]]]) -> str:
+def _row(kind: str, cases: Iterable[tuple[Fault, list[Raised]]]) -> str:
     cases = list(cases)
     hits = [(fault, min(raised, key=lambda a: a.slot)) for fault, raised in cases if raised]
     share = f"{len(hits)}/{len(cases)}"

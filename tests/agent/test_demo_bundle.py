@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from plant_accuracy import Raised, alarms, open_demo, ratios
+from plant_accuracy import Raised, alarms, open_demo, ratios, stuck
 
 from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.plants import PERIOD_S, SIGNALS, Compressors, Fault, Kind
@@ -66,3 +66,11 @@ def test_finds_what_breaks_on_every_machine_and_blames_the_right_signal(
     assert mine[0].slot < 290
     assert mine[0].signal in fault.signals
     assert not [alarm for alarm in raised if alarm.device != device and alarm.slot >= SETTLED]
+
+
+def test_tells_a_stuck_sensor_though_its_line_looks_usual(demo: tuple[Bundle, Model]) -> None:
+    sensor = "seal_gas_diff_pressure"
+    fault = Fault.of(Kind.SENSOR_STUCK, "c-2", (100, 180), size=1.0, signal=sensor)
+    [told] = stuck(*demo, Compressors(304, [fault]), 200)
+    assert (told.device, told.signal) == ("c-2", sensor)
+    assert 105 < told.slot < 120
