@@ -42,6 +42,8 @@ class Case:
     steps: int = 0
     """Diagonals in `ours` that each wait for the one before."""
     dtype: type = np.float32
+    arguments: tuple[Any, ...] = ()
+    """What `ours` hands to a compiled kernel, where such a call is a large part of it."""
 
 
 def reconstructions(count: int, n: int, channels: int) -> Data:
@@ -89,6 +91,7 @@ def pair(n: int, at_least: float, channels: int = 1) -> Case:
         peers=_loops(data, radius, (at_least,)),
         instructions=(2 * n - 1) * _registers(radius) * in_a_register,
         steps=n,  # two chains, side by side
+        arguments=(x, y, radius),
     )
 
 
@@ -111,6 +114,7 @@ def path(n: int, at_least: float) -> Case:
         # As for a pair, and two comparisons; the way back is not in it.
         instructions=(2 * n - 1) * _registers(radius) * 7,
         steps=2 * n - 1,
+        arguments=(x32, y32, radius, np.empty((2 * n, 2), np.intp), np.empty(n, np.float32)),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from elastic import CASES, Case
-from limits import instruction_ns, step_ns
+from limits import call_ns, instruction_ns, step_ns
 from machine import machine
 
 ROUNDS = 9
@@ -27,8 +27,10 @@ NOTE = """\
 Squared cost, radius ceil(0.1 n), one channel unless d says otherwise; medians of rounds in
 turns. The limit is the larger of two times, the least seen in the same rounds: that of
 the arithmetic's vector instructions, and, for a pair, that of its diagonals one behind the
-other (a path's way back is not in it). `at least` is the target, `at the limit` the ratio
-of a kernel that takes no more than the limit; on a busy machine either is a few per cent off.
+other (a path's way back is not in it); and for a pair, before that, a call from Python of a
+compiled kernel that does nothing with the same arguments: here {pair:.2f} us, and {path:.2f} us
+for a path with its two results. `at least` is the target, `at the limit` the ratio of a kernel
+that takes no more than the limit; on a busy machine either is a few per cent off.
 """
 HEAD = """\
 | case | us a pair or row | of the limit | against | ratio | at the limit | at least | |
@@ -41,7 +43,12 @@ def main() -> None:
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else here / "results" / "kernels.md"
     table = "".join(line for name, make in CASES.items() for line in rows(name, make()))
     file.parent.mkdir(exist_ok=True)
-    text = f"# Kernels against peers\n\n{machine(PACKAGES)}\n\n{NOTE}\n{HEAD}{table}"
+    calls = {
+        kind: call_ns(CASES[f"{name}, n = 96"]().arguments) / 1e3
+        for kind, name in (("pair", "one pair"), ("path", "path and profile"))
+    }
+    note = NOTE.format_map(calls)
+    text = f"# Kernels against peers\n\n{machine(PACKAGES)}\n\n{note}\n{HEAD}{table}"
     file.write_text(text, "utf-8")
     sys.stdout.write(file.read_text("utf-8"))
 
@@ -72,7 +79,8 @@ def limit(case: Case) -> float:
     if not case.instructions:
         return 0
     steps = case.steps * step_ns(case.dtype) if case.steps else 0
-    return max(case.instructions * instruction_ns(case.dtype), steps)
+    call = call_ns(case.arguments) if case.arguments else 0
+    return call + max(case.instructions * instruction_ns(case.dtype), steps)
 
 
 def check(name: str, case: Case) -> None:

@@ -3,11 +3,12 @@
 The limit of a kernel is the instructions that its arithmetic cannot do without, times
 what one takes; loads, stores, transposing and waiting are what a kernel loses against
 it. Where every diagonal waits for the one before, it is the diagonals, times what one
-takes.
+takes. Before either there is a call from Python, which a short pair feels.
 """
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from edge_kernels.lanes import add, add_square, fill, least, least_bits, load, store, sub, width
 from edge_kernels.shuffles import lift, lower
 
-__all__ = ["instruction_ns", "step_ns"]
+__all__ = ["call_ns", "instruction_ns", "step_ns"]
 
 SAMPLES = 10  # so short that a busy neighbour leaves some of them alone
 REGISTERS = 2  # a cell of each, so that no instruction waits for the one before
@@ -39,6 +40,25 @@ def step_ns(dtype: type, rounds: int = 2_000) -> float:
     return _ns(_step, dtype, rounds) / 2
 
 
+def call_ns(arguments: tuple[Any, ...], rounds: int = 200) -> float:
+    """Nanoseconds of one call, from Python, of a kernel that does nothing with `arguments`."""
+    kernel = _no_pair if len(arguments) == 3 else _no_path
+    kernel(*arguments)  # compile
+    [compiled] = [
+        compiled
+        for signature, compiled in kernel.overloads.items()
+        if signature == tuple(map(numba.typeof, arguments))
+    ]
+    call = partial(compiled.entry_point, *arguments)
+    samples = []
+    for _ in range(SAMPLES):
+        start = time.process_time_ns()
+        for _ in range(rounds):
+            call()
+        samples.append(time.process_time_ns() - start)
+    return min(samples) / rounds
+
+
 def _ns(kernel: Callable[..., None], dtype: type, rounds: int) -> float:
     scratch: NDArray[Any] = np.ones(REGISTERS * width(np.dtype(dtype)), dtype)
     samples = []
@@ -47,6 +67,22 @@ def _ns(kernel: Callable[..., None], dtype: type, rounds: int) -> float:
         kernel(scratch, rounds)
         samples.append(time.process_time_ns() - start)
     return min(samples) / rounds
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
+def _no_pair(_x: NDArray[Any], _y: NDArray[Any], _radius: int) -> float:
+    return 0.0
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
+def _no_path(
+    _x: NDArray[Any],
+    _y: NDArray[Any],
+    _radius: int,
+    _path: NDArray[np.intp],
+    _profile: NDArray[Any],
+) -> tuple[float, int]:
+    return 0.0, 0
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
