@@ -15,7 +15,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_kernels.lanes import add, add_square, fill, least, least_bits, load, store, sub, width
+from edge_kernels.lanes import add, add_square, fill, least, least_bits, sub, width
+from edge_kernels.memory import load, store
 from edge_kernels.shuffles import lift, lower
 
 __all__ = ["call_ns", "instruction_ns", "step_ns"]

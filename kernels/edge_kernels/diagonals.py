@@ -26,16 +26,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_kernels.lanes import (
-    add,
-    add_square,
-    count,
-    fill,
-    ledge,
-    load,
-    store,
-    sub,
-)
+from edge_kernels.lanes import add, add_square, count, fill, ledge, sub
+from edge_kernels.memory import load, store
 from edge_kernels.shuffles import reverse, transpose
 
 __all__ = [

@@ -25,18 +25,16 @@ from edge_kernels.dtw_channels import fill_channels
 from edge_kernels.lanes import (
     REGISTER_BYTES,
     add_square,
-    aligned,
     all_finite,
     count,
     fill,
     fill_like,
     least,
-    load,
     size,
-    store,
     sub,
     width,
 )
+from edge_kernels.memory import aligned, load, store
 from edge_kernels.shuffles import to_lanes
 
 __all__ = ["dtw_batch"]

@@ -12,18 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_kernels.lanes import (
-    add,
-    add_square,
-    aligned,
-    all_finite,
-    count,
-    fill,
-    least,
-    load,
-    store,
-    sub,
-)
+from edge_kernels.lanes import add, add_square, all_finite, count, fill, least, sub
+from edge_kernels.memory import aligned, load, store
 from edge_kernels.shuffles import to_lanes
 
 __all__ = ["fill_channels"]

@@ -29,18 +29,8 @@ from edge_kernels.diagonals import (
     wall,
 )
 from edge_kernels.entries import Entries
-from edge_kernels.lanes import (
-    add,
-    aligned,
-    count,
-    fill,
-    fill_like,
-    least_bits,
-    load,
-    on_stack,
-    size,
-    store,
-)
+from edge_kernels.lanes import add, count, fill, fill_like, least_bits, size
+from edge_kernels.memory import aligned, load, on_stack, store
 from edge_kernels.shuffles import lift, lower, smallest
 
 __all__ = ["dtw"]

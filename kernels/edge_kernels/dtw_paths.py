@@ -28,19 +28,8 @@ from edge_kernels.diagonals import (
     wall,
 )
 from edge_kernels.entries import Entries
-from edge_kernels.lanes import (
-    add,
-    aligned,
-    fill_bytes,
-    fill_like,
-    least,
-    least_bits,
-    load,
-    on_stack,
-    size,
-    store,
-    store_below,
-)
+from edge_kernels.lanes import add, fill_bytes, fill_like, least, least_bits, size
+from edge_kernels.memory import aligned, load, on_stack, store, store_below
 from edge_kernels.shuffles import lift, lower
 
 __all__ = ["dtw_path"]

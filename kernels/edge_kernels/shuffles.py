@@ -8,7 +8,8 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from edge_kernels.lanes import INDEX, count, lane_count, mask, place_of
+from edge_kernels.lanes import INDEX, count, lane_count, mask
+from edge_kernels.memory import place_of
 
 __all__ = ["lift", "lower", "reverse", "smallest", "to_lanes", "transpose"]
 
