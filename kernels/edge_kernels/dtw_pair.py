@@ -331,21 +331,45 @@ def _both(
     neighbours computed.
     """
     lanes = count(scratch)
-    inf = fill(scratch, np.inf, 1)
     top = wide - lanes
-    above = inf
-    far = load(scratch, odd + top, inf)
-    for at in range(top, -lanes, -lanes):
-        below = load(scratch, odd + at - lanes, inf)
-        best = least_bits(least_bits(load(scratch, even + at, inf), far), lift(far, below))
-        near = grown(best, scratch, x + at, y + at, cost_at(cost, at))
-        best = least_bits(least_bits(far, near), lower(near, above))
-        if at == top:
-            best = add(best, brim)
-        then = grown(best, scratch, x + at + x_step, y + at + y_step, cost_at(odd_cost, at))
-        store(scratch, even + at, near)
-        store(scratch, odd + at, then)
-        far, above = below, near
+    far, above = load(scratch, odd + top, brim), fill(scratch, np.inf, 1)
+    steps = x_step, y_step
+    far, above = _register(scratch, x, y, steps, cost, odd_cost, brim, even, odd, top, far, above)
+    for at in range(top - lanes, -lanes, -lanes):
+        far, above = _register(
+            scratch, x, y, steps, cost, odd_cost, None, even, odd, at, far, above
+        )
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _register(
+    scratch: NDArray[Any],
+    x: int,
+    y: int,
+    steps: tuple[int, int],
+    cost: int | None,
+    odd_cost: int | None,
+    brim: Any,
+    even: int,
+    odd: int,
+    at: int,
+    far: Any,
+    above: Any,
+) -> tuple[Any, Any]:
+    """As _both, for the lanes from `at` on, of which `far` was the odd diagonal.
+
+    What these are to the register below: its odd diagonal as it was, and the new even one.
+    """
+    below = load(scratch, odd + at - count(scratch), far)
+    best = least_bits(least_bits(load(scratch, even + at, far), far), lift(far, below))
+    near = grown(best, scratch, x + at, y + at, cost_at(cost, at))
+    best = least_bits(least_bits(far, near), lower(near, above))
+    if brim is not None:
+        best = add(best, brim)
+    then = grown(best, scratch, x + at + steps[0], y + at + steps[1], cost_at(odd_cost, at))
+    store(scratch, even + at, near)
+    store(scratch, odd + at, then)
+    return below, near
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)

@@ -288,34 +288,57 @@ def _both(
     From the highest lanes, those of the wall `brim`, down: then the odd one finds its
     neighbours computed.
     """
-    inf = fill_bytes(scratch, np.inf)
-    lanes = size(inf)
-    x, y = starts[0] + t, starts[1] - t
-    second = bits.size // 2
+    lanes = size(brim)
     top = wide - lanes
-    above = inf
-    far = load(scratch, odd + top, inf)
-    for lane in range(top, -lanes, -lanes):
-        below, across = load(scratch, odd + lane - lanes, inf), load(scratch, even + lane, inf)
-        at = 2 * t * wide + lane
-        step_x = lift(far, below)
-        best = least_bits(across, step_x)
-        store_below(bits, at // 8, step_x, across)
-        store_below(bits, second + at // 8, far, best)
-        best = least_bits(best, far)
-        near = grown(best, scratch, x + lane, y + lane, cost_at(costs, at))
-        at += wide
-        step_y = lower(near, above)
-        best = least_bits(far, near)
-        store_below(bits, at // 8, near, far)
-        store_below(bits, second + at // 8, step_y, best)
-        best = least_bits(best, step_y)
-        if lane == top:
-            best = add(best, brim)
-        then = grown(best, scratch, x + lane + 1, y + lane, cost_at(costs, at))
-        store(scratch, even + lane, near)
-        store(scratch, odd + lane, then)
-        far, above = below, near
+    far, above = load(scratch, odd + top, brim), fill_like(brim, np.inf)
+    far, above = _register(scratch, starts, costs, t, brim, even, odd, wide, bits, top, far, above)
+    for lane in range(top - lanes, -lanes, -lanes):
+        far, above = _register(
+            scratch, starts, costs, t, None, even, odd, wide, bits, lane, far, above
+        )
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _register(
+    scratch: NDArray[Any],
+    starts: tuple[int, int],
+    costs: int | None,
+    t: int,
+    brim: Any,
+    even: int,
+    odd: int,
+    wide: int,
+    bits: NDArray[np.uint8],
+    lane: int,
+    far: Any,
+    above: Any,
+) -> tuple[Any, Any]:
+    """As _both, for the lanes from `lane` on, of which `far` was the odd diagonal.
+
+    What these are to the register below: its odd diagonal as it was, and the new even one.
+    """
+    x, y = starts[0] + t + lane, starts[1] - t + lane
+    second = bits.size // 2
+    below, across = load(scratch, odd + lane - size(far), far), load(scratch, even + lane, far)
+    at = 2 * t * wide + lane
+    step_x = lift(far, below)
+    best = least_bits(across, step_x)
+    store_below(bits, at // 8, step_x, across)
+    store_below(bits, second + at // 8, far, best)
+    best = least_bits(best, far)
+    near = grown(best, scratch, x, y, cost_at(costs, at))
+    at += wide
+    step_y = lower(near, above)
+    best = least_bits(far, near)
+    store_below(bits, at // 8, near, far)
+    store_below(bits, second + at // 8, step_y, best)
+    best = least_bits(best, step_y)
+    if brim is not None:
+        best = add(best, brim)
+    then = grown(best, scratch, x + 1, y, cost_at(costs, at))
+    store(scratch, even + lane, near)
+    store(scratch, odd + lane, then)
+    return below, near
 
 
 @numba.njit(cache=True, nogil=True)
