@@ -87,6 +87,22 @@ def test_training_lowers_the_loss_repeats_and_leaves_the_best_weights() -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize(("windows", "steps"), [(40, 24), (800, 25)])
+def test_few_windows_are_seen_again_until_an_epoch_has_its_steps(windows: int, steps: int) -> None:
+    config = replace(SMALL, epochs=1, batch=32)
+    fit = features(windows)
+    model = new_model(fit, 2, config)
+    learnt: list[int] = []
+    model.encoder.register_forward_hook(
+        lambda _module, given, _found: (
+            learnt.append(len(given[0])) if torch.is_grad_enabled() else None
+        )
+    )
+    train(model, fit, features(), course_of(config))
+    assert steps <= len(learnt) <= steps + 1
+    assert max(learnt) == 32
+
+
 def test_each_device_is_scaled_by_its_own_healthy_time() -> None:
     shown = features()
     loud = Shown(
