@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
-from vae_contenders import CONTENDERS, PEER, SHIPPED, contender, feeds, turns
+from vae_contenders import CONTENDERS, PEER, SHIPPED, SMALLEST, contender, feeds, turns
 
 from edge_anomaly.plants.vibration import RATE, snapshots
 from edge_kernels import spectra
@@ -13,7 +13,7 @@ def bench_vae(benchmark: BenchmarkFixture, name: str, batch: int) -> None:
     some = feeds(batch)
     model = contender(name)
     got, want = model.run(some[0])["expected"], contender(PEER).run(some[0])["expected"]
-    allowed = 0.05 if name == SHIPPED else 1e-5  # of the largest answer
+    allowed = {SHIPPED: 0.05, SMALLEST: 0.3}.get(name, 1e-5)  # of the largest answer
     np.testing.assert_allclose(got, want, atol=allowed * np.abs(want).max())
     benchmark.group = f"vae, batch {batch}"
     benchmark(turns(model, some))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from machine import cpu, made, written
+from products import byte_products, products_per_ns, read_gb_s
 from rounds import HOW, in_turns, spent
 from vae_contenders import (
     BATCHES,
@@ -17,9 +18,11 @@ from vae_contenders import (
     PEER,
     SEED,
     SHIPPED,
+    by_operation,
     contender,
     feeds,
     turns,
+    weights,
 )
 
 from edge_anomaly.plants.vibration import RATE, snapshots
@@ -65,9 +68,40 @@ def table(found: dict[tuple[str, int], list[float]]) -> str:
     for size, gate in GATES.items():
         ratio = np.median(np.array(found[PEER, size]) / np.array(found[SHIPPED, size]))
         lines.append(f"8 bits at batch {size}: {ratio:.1f} times eager torch (target: {gate}).")
-    lines.append("")
+    lines += ["", *_limits(found), ""]
     lines.append(f"Spectra of a snapshot of four bearings: {_spectra():,.0f} us.")
     return "\n".join(lines) + "\n"
+
+
+def _limits(found: dict[tuple[str, int], list[float]]) -> list[str]:
+    """What no runtime can beat on this core, and where the rest of a run goes."""
+    count = weights()
+    reads = read_gb_s(count)
+    lines = [
+        f"What this core can do at best, measured (bench/products.py): it reads {reads:.1f} GB/s "
+        f"of {count / 1e6:.1f} MB, which its second cache does not hold, and makes "
+        f"{products_per_ns(of_bytes=False):.0f} products of float32 a nanosecond"
+        + (f", {products_per_ns(of_bytes=True):.0f} of bytes." if byte_products() else "."),
+    ]
+    if not byte_products():
+        return lines
+    lines += [
+        f"Of {count:,} weights each has to be read once a run and multiplied once a window:",
+        "",
+        f"| batch | at least, 8 bits, us | {PEER} takes times that |",
+        "|---:|---:|---:|",
+    ]
+    for size in BATCHES:
+        least = max(count / reads, count * size / products_per_ns(of_bytes=True)) / 1e3
+        lines.append(f"| {size} | {least:,.0f} | {np.median(found[PEER, size]) / least:.1f} |")
+    lines.append("")
+    for size in GATES:
+        parts = by_operation(SHIPPED, size)
+        named = [
+            f"{kind} {us:,.0f}" for kind, us in parts.items() if us >= 0.02 * sum(parts.values())
+        ]
+        lines.append(f"Where {SHIPPED} spends its time at batch {size}, us: {', '.join(named)}.")
+    return lines
 
 
 def _spectra() -> float:
