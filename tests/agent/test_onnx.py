@@ -44,6 +44,18 @@ class Doubling:
         return [2 * feed["window"]]
 
 
+@dataclass
+class Opening:
+    """Opens that session whatever the file, and remembers how."""
+
+    session: Doubling
+    arenas: list[bool] = field(default_factory=list)
+
+    def __call__(self, _: bytes, /, *, arena: bool = True) -> Doubling:
+        self.arenas.append(arena)
+        return self.session
+
+
 def doubling(**properties: str) -> bytes:
     def value(name: str) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3])
@@ -58,9 +70,9 @@ def doubling(**properties: str) -> bytes:
 
 
 def test_a_gpu_that_the_runtime_offers_and_does_not_use_is_not_reported() -> None:
-    fell_back = OnnxGraph(b"", "any.onnx", lambda _: Doubling([CPU]))
-    assert fell_back.provider == CPU
-    assert OnnxGraph(b"", "any.onnx", lambda _: Doubling([CUDA, CPU])).provider == CUDA
+    for running_on in ([CPU], [CUDA, CPU]):
+        graph = OnnxGraph(b"", "any.onnx", Opening(Doubling(running_on)))
+        assert graph.provider == running_on[0]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +99,7 @@ def test_a_session_asks_for_the_gpu_first_where_the_runtime_has_one_and_never_al
     open_session(b"")
     options, providers = given
     assert providers == asked
+    assert options.enable_cpu_mem_arena
     assert options.intra_op_num_threads == options.inter_op_num_threads == 1
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
@@ -108,7 +121,7 @@ def test_a_graph_that_asks_for_blocks_is_given_them() -> None:
     window = np.arange(14.0).reshape(7, 2)
     for properties, sizes in (({"rows": "3"}, [3, 3, 1]), ({}, [7])):
         session = Doubling([CPU], properties)
-        graph = OnnxGraph(b"", "any.onnx", lambda _, it=session: it)  # type: ignore[misc] # bound now
+        graph = OnnxGraph(b"", "any.onnx", Opening(session))
         got = graph.run({"window": window, "device": np.zeros(7)})
         np.testing.assert_array_equal(got["observed"], 2 * window)
         assert session.sizes == sizes
@@ -120,7 +133,15 @@ def test_blocks_are_asked_for_in_the_file_itself() -> None:
     np.testing.assert_array_equal(graph.run({"window": window})["observed"], 2 * window)
 
 
-@pytest.mark.parametrize("rows", ["0", "-1", "many", ""])
-def test_blocks_of_no_rows_are_refused(rows: str) -> None:
-    with pytest.raises(BundleError, match=r"odd\.onnx: its property rows is '.*', not a number"):
-        OnnxGraph(doubling(rows=rows), "odd.onnx", open_session)
+def test_a_graph_that_wants_no_arena_is_opened_without_one() -> None:
+    opening = Opening(Doubling([CPU], {"arena": "no"}))
+    OnnxGraph(b"", "any.onnx", opening)
+    assert opening.arenas == [True, False]  # only an open session says what it wants
+    real = OnnxGraph(doubling(arena="no"), "real.onnx", open_session)
+    window = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(real.run({"window": window})["observed"], 2 * window)
+
+
+def test_wishes_that_make_no_sense_are_refused_by_the_file_s_name() -> None:
+    with pytest.raises(BundleError, match=r"^odd\.onnx: .*its property rows is '0', not a number"):
+        OnnxGraph(doubling(rows="0"), "odd.onnx", open_session)

@@ -1,16 +1,16 @@
 """Graphs in ONNX Runtime."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from edge_anomaly.blocks import ROWS, in_blocks
 from edge_anomaly.errors import BundleError
+from edge_anomaly.wishes import Wishes, in_blocks
 
-__all__ = ["OnnxGraph", "Session", "open_session"]
+__all__ = ["OnnxGraph", "Open", "Session", "open_session"]
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
@@ -39,14 +39,27 @@ class Session(Protocol):
         ...
 
 
-def open_session(content: bytes) -> Session:
+class Open(Protocol):
+    """Opens a session."""
+
+    def __call__(self, content: bytes, /, *, arena: bool = True) -> Session:
+        """See `open_session`."""
+        ...
+
+
+def open_session(content: bytes, *, arena: bool = True) -> Session:
     """A session on the GPU where there is one, else on one thread of the CPU.
 
     One thread and no spinning: on a gateway waiting threads burn a core and slow the
     others; many windows go into one batch instead.
+
+    Args:
+        content: A serialised graph.
+        arena: Whether it may keep memory for its next run.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = arena
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     known = onnxruntime.get_available_providers()
     session: Session = onnxruntime.InferenceSession(
@@ -58,24 +71,22 @@ def open_session(content: bytes) -> Session:
 class OnnxGraph:
     """A loaded graph, as a `Graph`."""
 
-    def __init__(self, content: bytes, name: str, factory: Callable[[bytes], Session]) -> None:
+    def __init__(self, content: bytes, name: str, factory: Open) -> None:
         """Load a graph.
 
         Raises:
-            BundleError: It is not a graph that this runtime can run, or asks for blocks of no
-                rows; names the file.
+            BundleError: It is not a graph that this runtime can run, or asks for what makes no
+                sense; names the file.
         """
         try:
-            self._session = factory(content)
+            session = factory(content)
+            self._wishes = Wishes.of(session.get_modelmeta().custom_metadata_map)
+            self._session = session if self._wishes.arena else factory(content, arena=False)
         except Exception as exc:
             # onnxruntime raises its own classes, which have no common base but this.
             raise BundleError(f"{name}: ONNX Runtime cannot load it: {exc}") from exc
         self.inputs = [entry.name for entry in self._session.get_inputs()]
         self._outputs = [entry.name for entry in self._session.get_outputs()]
-        rows = self._session.get_modelmeta().custom_metadata_map.get(ROWS)
-        if rows is not None and not (rows.isdecimal() and int(rows) > 0):
-            raise BundleError(f"{name}: its property {ROWS} is {rows!r}, not a number from 1")
-        self._rows = None if rows is None else int(rows)
 
     @property
     def provider(self) -> str:
@@ -87,6 +98,6 @@ class OnnxGraph:
         answers = in_blocks(
             lambda some: self._session.run(self._outputs, some),
             {name: feed[name] for name in self.inputs},
-            self._rows,
+            self._wishes.rows,
         )
         return dict(zip(self._outputs, answers, strict=True))

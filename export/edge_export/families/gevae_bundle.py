@@ -17,7 +17,7 @@ from edge_export.data.split import Split
 from edge_export.families.family import Family, Grown, Material, Trained, UselessModelError
 from edge_export.families.gevae import Config, Gevae, Scaler, divergence
 from edge_export.families.gevae_dense import DenseDecoder, DenseEncoder
-from edge_export.families.gevae_graphs import ROWS, Ahead, Encode, Named, NamedAhead, scored
+from edge_export.families.gevae_graphs import WISHES, Ahead, Encode, Named, NamedAhead, scored
 from edge_export.graphs.exporting import to_onnx, to_torchscript
 from edge_export.graphs.verify import TorchGraph
 from edge_export.training.loop import Course, Step, fit
@@ -222,8 +222,8 @@ def grow(model: Gevae, branch: Branch, *, torchscript: bool) -> Grown:
         "state": torch.zeros(3, config.latents, config.latent),
     }
     told = {name: example[name] for name in ("state", "device")}
-    graphs = {ONNX: to_onnx(encode, example, ["observed", "new_state"], rows=ROWS)}
-    ahead = {ONNX: to_onnx(tell, told, ["expected"], rows=ROWS)}
+    graphs = {ONNX: to_onnx(encode, example, ["observed", "new_state"], wishes=WISHES)}
+    ahead = {ONNX: to_onnx(tell, told, ["expected"], wishes=WISHES)}
     if torchscript:
         graphs[TORCHSCRIPT] = to_torchscript(Named(encode))
         ahead[TORCHSCRIPT] = to_torchscript(NamedAhead(tell))

@@ -5,11 +5,13 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from edge_anomaly.wishes import Wishes
 from edge_export.families.gevae import Decoder, Gevae
 
-__all__ = ["ROWS", "Ahead", "Encode", "Named", "NamedAhead", "scored"]
+__all__ = ["WISHES", "Ahead", "Encode", "Named", "NamedAhead", "scored"]
 
-ROWS = 32  # a run: what the layers of 38 nodes hand on then stays in a core's second cache, 2 MB
+# What the layers of 38 nodes hand on in a run then stays in a core's second cache, 2 MB.
+WISHES = Wishes(rows=32)
 
 
 class Encode(nn.Module):

@@ -18,10 +18,14 @@ from google.protobuf.message import (
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edge_anomaly.wishes import Wishes
 from edge_export.families.lstm_ae_weights import Weights
 from edge_export.graphs.opset import IR_VERSION, OPSET
 
 __all__ = ["build", "weights_of"]
+
+# Two threads with one session wait for each other at every node of the loop, else.
+WISHES = Wishes(arena=False)
 
 
 def build(weights: Weights, window: int, signals: Sequence[str]) -> bytes:
@@ -57,7 +61,13 @@ def build(weights: Weights, window: int, signals: Sequence[str]) -> bytes:
         producer_name="edge-export",
     )
     helper.set_model_props(
-        model, {"family": "lstm-ae", "signals": json.dumps(list(signals)), "window": str(window)}
+        model,
+        {
+            "family": "lstm-ae",
+            "signals": json.dumps(list(signals)),
+            "window": str(window),
+            **WISHES.properties,
+        },
     )
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()

@@ -10,7 +10,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from edge_anomaly.blocks import ROWS
+from edge_anomaly.wishes import Wishes
 from edge_export.graphs.opset import IR_VERSION, OPSET
 
 __all__ = ["to_onnx", "to_torchscript"]
@@ -23,7 +23,7 @@ def to_onnx(
     example: Mapping[str, Tensor],
     outputs: Sequence[str],
     *,
-    rows: int | None = None,
+    wishes: Wishes = Wishes(),  # noqa: B008 - frozen
 ) -> bytes:
     """The module as a serialised ONNX model whose batch may have any size.
 
@@ -33,8 +33,7 @@ def to_onnx(
         example: By input name; the first axis of each is the batch, of at least 2, since the
             exporter takes 1 for a constant.
         outputs: Names of what it returns, in order.
-        rows: The most that a run should be given at once, see `edge_anomaly.blocks`; None for
-            as many as there are.
+        wishes: How it asks to be run.
     """
     if any(len(tensor) < 2 for tensor in example.values()):  # noqa: PLR2004 - not one, see above
         raise ValueError("an example must have at least two rows")
@@ -64,8 +63,7 @@ def to_onnx(
     model.ir_version = IR_VERSION
     _anonymise(model.graph)
     del model.metadata_props[:]
-    if rows is not None:
-        onnx.helper.set_model_props(model, {ROWS: str(rows)})
+    onnx.helper.set_model_props(model, wishes.properties)
     del model.graph.value_info[:]  # else quantisation finds shapes that it has changed itself
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()

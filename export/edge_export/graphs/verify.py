@@ -11,10 +11,10 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from edge_anomaly.blocks import ROWS, in_blocks
 from edge_anomaly.errors import AgentError
 from edge_anomaly.files.bundle import ONNX, ONNX_INT8, TORCHSCRIPT, Bundle
 from edge_anomaly.ports import Graph, Model
+from edge_anomaly.wishes import Wishes, in_blocks
 
 __all__ = ["BATCHES", "OnnxGraph", "ParityError", "TorchGraph", "load", "load_model", "verify"]
 
@@ -38,7 +38,7 @@ class OnnxGraph:
     session: ort.InferenceSession
     inputs: Sequence[str]  # names of what it takes
     outputs: Sequence[str]
-    rows: int | None  # the most that it wants to be given at once
+    wishes: Wishes
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "OnnxGraph":
@@ -47,12 +47,15 @@ class OnnxGraph:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        rows = session.get_modelmeta().custom_metadata_map.get(ROWS)
+        wishes = Wishes.of(session.get_modelmeta().custom_metadata_map)
+        if not wishes.arena:
+            options.enable_cpu_mem_arena = False
+            session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         return cls(
             session,
             [entry.name for entry in session.get_inputs()],
             [entry.name for entry in session.get_outputs()],
-            None if rows is None else int(rows),
+            wishes,
         )
 
     @property
@@ -65,7 +68,7 @@ class OnnxGraph:
         answers = in_blocks(
             lambda some: self.session.run(self.outputs, some),
             {name: feed[name] for name in self.inputs},
-            self.rows,
+            self.wishes.rows,
         )
         return dict(zip(self.outputs, answers, strict=True))
 

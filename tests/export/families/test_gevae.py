@@ -19,7 +19,7 @@ from edge_export.families.family import UselessModelError
 from edge_export.families.gevae import Config, Gat, Gevae, divergence
 from edge_export.families.gevae_bundle import PRESETS, grow, joined, new_model, train, vitality
 from edge_export.families.gevae_dense import DenseDecoder, DenseEncoder, DenseGat
-from edge_export.families.gevae_graphs import ROWS, Ahead, Encode, scored
+from edge_export.families.gevae_graphs import WISHES, Ahead, Encode, scored
 from edge_export.graphs.verify import load
 from edge_export.training.loop import Course
 
@@ -171,7 +171,8 @@ def test_the_graphs_answer_as_the_model_does(parts: Split, change: dict[str, Any
     state = [config.latents, config.latent]
     branch = Branch(name="main", window=config.window, heads=True, state=state)
     grown = grow(model, branch, torchscript=True)
-    size = 2 * ROWS + 5  # in blocks, the last of which is not full
+    assert WISHES.rows is not None
+    size = 2 * WISHES.rows + 5  # in blocks, the last of which is not full
     window, device = windows(parts, size)
     feed = {
         "window": window.numpy(),

@@ -1,4 +1,4 @@
-"""Large batches in blocks."""
+"""How graphs ask to be run: in blocks, without an arena."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_anomaly.blocks import in_blocks
+from edge_anomaly.wishes import Wishes, in_blocks
 
 Rows = NDArray[Any]
 
@@ -40,3 +40,29 @@ def test_no_row_is_one_block() -> None:
     twice, _ = in_blocks(run, {"x": x, "y": x[:, 0]}, 3)
     assert twice.shape == (0, 2)
     assert run.sizes == [0]
+
+
+@pytest.mark.parametrize(
+    "wishes", [Wishes(), Wishes(rows=3), Wishes(arena=False), Wishes(rows=8, arena=False)]
+)
+def test_wishes_survive_the_way_through_a_file(wishes: Wishes) -> None:
+    assert Wishes.of({"family": "any", **wishes.properties}) == wishes
+
+
+def test_a_file_that_asks_for_nothing_has_no_properties() -> None:
+    assert Wishes().properties == {}
+
+
+@pytest.mark.parametrize(
+    ("properties", "complaint"),
+    [
+        ({"rows": "0"}, "rows is '0', not a number from 1"),
+        ({"rows": "-1"}, "rows is '-1'"),
+        ({"rows": "many"}, "rows is 'many'"),
+        ({"rows": ""}, "rows is ''"),
+        ({"arena": "perhaps"}, "arena is 'perhaps', neither yes nor no"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(properties: dict[str, str], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Wishes.of(properties)
