@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from accuracy.cells import Cell
 from edge_anomaly.files.bundle import Bundle
 from edge_anomaly.ports import Model
@@ -62,7 +64,10 @@ def trained(
 
 
 def _remembering(family: Family) -> Family:
-    """The same, except that what was just trained is not trained again for an ensemble."""
+    """The same, except that what was just trained is not trained again.
+
+    For an ensemble, or for averages of another length, which are no part of a network.
+    """
 
     def train(material: Material, config: Any) -> Trained:
         parts = material.parts
@@ -70,6 +75,15 @@ def _remembering(family: Family) -> Family:
         before = _kept.get(family.name)
         if before is None or before[0] != key:
             before = _kept[family.name] = key, family.train(material, config)
-        return before[1]
+        return _averaged(before[1], material.smooth_minutes)
 
     return replace(family, train=train)
+
+
+def _averaged(trained: Trained, minutes: float) -> Trained:
+    """The same with averages so long."""
+    recipe = [
+        msgspec.structs.replace(stage, minutes=minutes) if stage.stage == "smooth" else stage
+        for stage in trained.recipe
+    ]
+    return replace(trained, recipe=recipe)
