@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_anomaly.files.bundle import ONNX, TORCHSCRIPT
 from edge_anomaly.ports import Graph
-from edge_export.families.usad_network import Network, Sizes
+from edge_export.families.usad_network import WISHES, Network, Sizes
 from edge_export.graphs.exporting import to_onnx, to_torchscript
 from edge_export.graphs.verify import TorchGraph, load
 
@@ -68,7 +68,7 @@ def contender(name: str, path: str, window: int) -> Graph:
     if name == "TorchScript":
         return load(TORCHSCRIPT, to_torchscript(module))
     example = {name: torch.from_numpy(value) for name, value in feeds(window, 3, 1)[0].items()}
-    return load(ONNX, to_onnx(module, example, ("observed", "expected")))
+    return load(ONNX, to_onnx(module, example, ("observed", "expected"), wishes=WISHES))
 
 
 def turns(graph: Graph, some: list[dict[str, NDArray[Any]]]) -> Callable[[], object]:

@@ -20,7 +20,7 @@ from edge_export.calibration.rules import BUDGET, Rule
 from edge_export.data.periods import rhythm
 from edge_export.data.recordings import Recording, Windows
 from edge_export.families.family import Family, Grown, Material, Trained, UselessModelError
-from edge_export.families.usad_network import Lesson, Network, Sizes, train_network
+from edge_export.families.usad_network import WISHES, Lesson, Network, Sizes, train_network
 from edge_export.graphs.exporting import to_onnx, to_torchscript
 from edge_export.graphs.verify import TorchGraph
 from edge_export.training.loop import Course
@@ -271,7 +271,7 @@ def _grown(branch: Branch, network: Network, material: Material) -> Grown:
     if network.clocked:
         own = replace(rows, window=rows.window[:, -branch.window :])
         example["clock"] = torch.from_numpy(material.clock(own))
-    graphs = {ONNX: to_onnx(module, example, ("observed", "expected"))}
+    graphs = {ONNX: to_onnx(module, example, ("observed", "expected"), wishes=WISHES)}
     if material.torchscript:
         graphs[TORCHSCRIPT] = to_torchscript(module)
     return Grown(branch, graphs, TorchGraph(module, list(example)))

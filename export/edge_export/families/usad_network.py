@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from edge_anomaly.wishes import Wishes
 from edge_export.training.loop import Course, Player, Step, compete
 
-__all__ = ["Lesson", "Network", "Sizes", "loss_of", "train_network"]
+__all__ = ["WISHES", "Lesson", "Network", "Sizes", "loss_of", "train_network"]
 
 CLOCK = 7  # inputs made of the agent's four
 WEEKEND = 2 * math.pi * 6 / 7  # its middle, Sunday 00:00, as an angle of the week
 DAY = 2 * math.pi / 7  # half a weekend, likewise
 CLIP = 3.0  # widths beyond the training range's middle: one spike must not rule a window
 KERNEL = 5
+WISHES = Wishes(arena=False)  # two threads with one session wait for each other, else
 CHUNK = 1024  # windows through the network at once where nothing is learnt
 
 
