@@ -158,7 +158,7 @@ class Conditions:
             if not stuck.any():
                 return Cause()
             long = lasting(int(still[stuck].min(initial=_FOREVER)))
-            text = f"{self._names(stuck)} has read the same for {long}"
+            text = f"{self._who_has(stuck)} read the same for {long}"
             return Cause(text, self._contributors(stuck, window.last))
 
         return _finding(window, self._ratio(still, self._still), cause)
@@ -168,7 +168,7 @@ class Conditions:
             if not silent.any():
                 return Cause()
             long = lasting(int(age[silent].min(initial=_FOREVER)))
-            text = f"{self._names(silent)} has sent nothing for {long}"
+            text = f"{self._who_has(silent)} sent nothing for {long}"
             return Cause(text, self._contributors(silent, window.last))
 
         ratio = self._ratio(age, self._age) if silent.any() else 0.0
@@ -177,13 +177,14 @@ class Conditions:
     def _ratio(self, lasted: NDArray[np.int64], limit: NDArray[np.int64]) -> float:
         return float((lasted / limit).max())
 
-    def _names(self, flagged: NDArray[np.bool_]) -> str:
+    def _who_has(self, flagged: NDArray[np.bool_]) -> str:
+        """The signals, and the verb that their number asks for."""
         names = [self._signals[column] for column in np.flatnonzero(flagged)]
         if len(names) > NAMED:
-            return (
-                f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more signals, each of which"
-            )
-        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+            rest = len(names) - NAMED
+            return f"{', '.join(names[:NAMED])} and {rest} more signals, each of which has"
+        listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        return f"{listed} {'has' if len(names) == 1 else 'have'}"
 
     def _contributors(
         self, flagged: NDArray[np.bool_], last: NDArray[np.float32] | None

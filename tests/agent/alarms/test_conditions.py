@@ -63,6 +63,12 @@ def test_a_named_signal_that_reads_the_same_is_stuck_until_it_moves() -> None:
     assert events[0]["severity"] == "warning"
 
 
+def test_two_signals_have_what_one_has() -> None:
+    mine = core("stuck: {after: 20s, signals: [flow, temp]}")
+    [event] = live(mine, range(40), flat, flat)
+    assert "flow and temp have read the same for 21 s" in event["message"]
+
+
 def test_a_signal_that_may_be_constant_is_left_alone() -> None:
     assert live(core("stuck: {after: 20s}"), range(200), flat, alive) == []
 
