@@ -18,6 +18,16 @@ def test_ships_with_a_bundle_made_for_it(plant: Plant) -> None:
 
 
 @every_plant
+def test_its_bundle_remembers_healthy_time_for_the_watchdogs(plant: Plant) -> None:
+    bundle = read_bundle(bundle_of(plant))
+    assert (bundle.calibration["reference.windows"] > 0).all()  # or nothing ever drifts
+    if plant.name != "bearings":  # whose bundle is older, and large: signals are named for `stuck`
+        shape = len(bundle.manifest.devices), len(bundle.manifest.signals)
+        assert bundle.calibration["still"].shape == shape
+        assert "dirty" not in bundle.manifest.provenance.commit
+
+
+@every_plant
 def test_tells_what_breaks_where_it_shows_and_until_when(plant: Plant) -> None:
     faults = plant.trouble(1, None)
     assert faults
