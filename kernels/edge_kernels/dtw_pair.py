@@ -28,14 +28,14 @@ from edge_kernels.diagonals import (
     start_in,
     wall,
 )
-from edge_kernels.entries import Entries
+from edge_kernels.entries import Entries, learn
 from edge_kernels.lanes import add, count, fill, fill_like, least_bits, size
 from edge_kernels.memory import aligned, load, on_stack, store
 from edge_kernels.shuffles import lift, lower, smallest
 
 __all__ = ["dtw"]
 
-PAIR = Entries()
+PAIR: Entries = {}
 
 
 def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> float:
@@ -77,7 +77,7 @@ def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> fl
     radius = check_radius(n, m, radius)
     if channels == 1:
         distance = _pair(a.reshape(-1), b.reshape(-1), radius)
-        PAIR.learn(_pair)
+        learn(PAIR, _pair)
     else:
         distance = _pair_of_channels(a, b, radius)
     if distance >= 0:

@@ -27,14 +27,14 @@ from edge_kernels.diagonals import (
     start_in,
     wall,
 )
-from edge_kernels.entries import Entries
+from edge_kernels.entries import Entries, learn
 from edge_kernels.lanes import add, fill_bytes, fill_like, least, least_bits, size
 from edge_kernels.memory import aligned, load, on_stack, store, store_below
 from edge_kernels.shuffles import lift, lower
 
 __all__ = ["dtw_path"]
 
-PATH = Entries()
+PATH: Entries = {}
 INTP = np.dtype(np.intp)  # numpy looks a dtype up by its type for as long as it allocates
 
 
@@ -81,7 +81,7 @@ def dtw_path(
     profile = np.empty(n, a.dtype)
     if channels == 1:
         distance, start = _path(a.reshape(n), b.reshape(m), radius, path, profile)
-        PATH.learn(_path)
+        learn(PATH, _path)
     else:
         distance, start = _path_of_channels(a, b, radius, path, profile)
     if distance >= 0:

@@ -10,17 +10,19 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Entries"]
+__all__ = ["Entries", "learn"]
+
+# A kernel's C functions by the precision of its first argument. A plain dict: Python finds
+# an entry of a class derived from it more slowly.
+Entries = dict[np.dtype[Any], Callable[..., Any]]
 
 
-class Entries(dict[np.dtype[Any], Callable[..., Any]]):
-    """A kernel's C functions, by the precision of its first argument; empty at first.
+def learn(entries: Entries, kernel: Any) -> None:
+    """Take over what `kernel`, a dispatcher, has compiled so far.
 
-    They trust the caller: an array of another precision or number of dimensions corrupts
-    memory. A kernel that is called so checks by itself that its arrays are contiguous.
+    What is taken over trusts the caller: an array of another precision or number of
+    dimensions corrupts memory. A kernel that is called so checks by itself that its arrays
+    are contiguous.
     """
-
-    def learn(self, kernel: Any) -> None:
-        """Take over what `kernel`, a dispatcher, has compiled so far."""
-        for (first, *_), compiled in kernel.overloads.items():
-            self[np.dtype(first.dtype.name)] = compiled.entry_point
+    for (first, *_), compiled in kernel.overloads.items():
+        entries[np.dtype(first.dtype.name)] = compiled.entry_point
