@@ -1,6 +1,6 @@
 """How well damaged bearings are found, on the generator of edge_anomaly.plants.vibration.
 
-python bench/bearing_accuracy.py [--seeds 1 2 3]     # SOMETIME
+python bench/bearing_accuracy.py [--seeds 1 2 3]     # six minutes of processor time a seed
 python bench/bearing_accuracy.py --table             # the table again, from the rows kept
 python bench/bearing_accuracy.py --shipped           # only the demo's bundle: seconds, no training
 
