@@ -36,7 +36,7 @@ BESIDE = (
     ("var1+pca", "default"),  # an ensemble that has no network
 )
 # A network stands before the ensembles that it is a member of: it is trained once for all.
-NETWORKS = ("lstm-ae", "gevae", "gevae+pca", "lstm-ae+pca", "lstm-ae+gevae+pca")
+NETWORKS = ("lstm-ae", "lstm-ae+var1", "lstm-ae+pca", "gevae", "gevae+pca")
 
 
 @dataclass(frozen=True)
