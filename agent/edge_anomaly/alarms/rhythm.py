@@ -108,7 +108,8 @@ class Rhythm:
 
     def snapshot(self) -> dict[str, Any]:
         """What `restore` takes."""
-        samples = np.array(self._samples, np.float32).reshape(len(self._samples), -1)
+        shape = (len(self._samples), self._signals.size)
+        samples = np.array(self._samples, np.float32).reshape(shape)
         return {"samples": samples, "last": self._last, "since": self._since}
 
     def restore(self, state: Mapping[str, Any]) -> None:

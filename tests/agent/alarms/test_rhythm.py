@@ -71,6 +71,13 @@ def test_a_restart_changes_nothing() -> None:
             after.restore(state)
 
 
+def test_a_rhythm_that_has_heard_nothing_yet_is_kept_as_well() -> None:
+    after = daily()
+    after.restore(daily().snapshot())
+    assert after.snapshot()["samples"].shape == (0, 1)
+    assert listen(after, wave(DAY, 10 * DAY)) == listen(daily(), wave(DAY, 10 * DAY))
+
+
 def test_a_bundle_that_says_nothing_is_not_watched() -> None:
     assert periods_of({}, 0) is None
     assert periods_of({PERIODS: np.zeros((1, 3))}, 0) is None
