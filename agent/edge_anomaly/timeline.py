@@ -90,9 +90,8 @@ class Timeline:
                 f"{watch.bundle} waiting; at most {OPEN_CELLS} fit",
                 ("inputs", max(range(len(inputs)), key=lambda i: inputs[i].lateness), "lateness"),
             )
-        self._fill = fill.astype(np.float32)
         self._grid = new_grid(
-            self._fill,
+            fill,
             window=max(branch.window for branch in manifest.branches),
             period=period,
             hop=manifest.branches[0].hop,
@@ -158,7 +157,7 @@ class Timeline:
 
     def forget(self, row: int) -> None:
         """Know of the device what was known before its first reading."""
-        forget_device(self._grid, row, self._fill[row])
+        forget_device(self._grid, row)
         self._silent[row] = self._suspected[row] = False
         self._refused_ns[row] = EMPTY
 

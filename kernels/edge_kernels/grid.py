@@ -51,7 +51,7 @@ LAST, MEAN, MIN, MAX = 0, 1, 2, 3  # what stands for several readings in a slot
 END = -1  # of a list of kept readings
 KEPT = 1 << 22  # readings kept for a mean at most: 70 MB
 
-_RULES = ("lateness", "max_gap")  # of the configuration, not of what happened
+_RULES = ("fill", "lateness", "max_gap")  # of the configuration, not of what happened
 _SAME = ("how", "period")  # what a state is good for
 _LISTS = ("kept_t", "kept_value", "kept_next", "free")  # as long as they came to be
 
@@ -69,7 +69,7 @@ class Grid(NamedTuple):
     doubt: NDArray[np.bool_]  # (D, K, C) it, or one of a mean's, is uncertain
     head: NDArray[np.int32]  # (D, K, C) first kept reading of the cell, or END; or empty
     length: NDArray[np.int32]  # (D, K, C) how many are kept; empty where nothing ever is
-    held: NDArray[np.float32]  # (D, C) last closed value; before the first, a fill value
+    held: NDArray[np.float32]  # (D, C) last closed value; before the first, `fill`
     held_stamp: NDArray[np.int64]  # (D, C) its timestamp, or EMPTY
     held_doubt: NDArray[np.bool_]  # (D, C) it is uncertain
     steady: NDArray[np.int64]  # (D, C) since when the value is the same, or EMPTY
@@ -90,6 +90,7 @@ class Grid(NamedTuple):
     kept_value: NDArray[np.float32]  # (N,)
     kept_next: NDArray[np.int32]  # (N,) the one before it in time, or END
     free: NDArray[np.int64]  # (2,) first unused of the N, or END; how many are unused
+    fill: NDArray[np.float32]  # (D, C) what stands before a signal's first reading
     how: NDArray[np.uint8]  # (C,) LAST, MEAN, MIN or MAX
     lateness: NDArray[np.int64]  # (D,) how far readings may lag the newest
     max_gap: NDArray[np.int64]  # (D,) how long a value is held
@@ -184,6 +185,7 @@ def new_grid(
         kept_value=np.zeros(0, np.float32),
         kept_next=np.zeros(0, np.int32),
         free=np.array([END, 0]),
+        fill=fill.astype(np.float32),
         how=how.astype(np.uint8),
         lateness=lateness.astype(np.int64),
         max_gap=max_gap.astype(np.int64),

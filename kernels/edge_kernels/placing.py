@@ -122,22 +122,17 @@ def end_hold(grid: Grid, device: int, signals: NDArray[np.int64]) -> None:
     grid.ended[device, signals] = grid.newest[device]
 
 
-def forget_device(grid: Grid, device: int, fill: NDArray[np.float32]) -> None:
+def forget_device(grid: Grid, device: int) -> None:
     """Make the row of `device` what it was in a new grid.
 
-    Args:
-        grid: Changed in place.
-        device: Its row.
-        fill: What stands before the first reading of each signal, shape (C,).
+    Raises:
+        ValueError: The grid has no such row.
     """
-    if not 0 <= device < grid.newest.size or fill.shape != grid.held.shape[1:]:
-        raise ValueError("a device outside the grid, or fill is not (C,)")
+    if not 0 <= device < grid.newest.size:
+        raise ValueError(f"device must be in [0, {grid.newest.size}), got {device}")
     _begin_anew(grid, device, 0, 0)
     grid.value[device] = 0
     grid.doubt[device] = False
-    grid.held[device] = fill
-    grid.held_doubt[device] = False
-    grid.ring[device] = fill
     for times in (grid.newest, grid.arrived, grid.opened, grid.behind):
         times[device] = EMPTY
     grid.behind_arrived[device] = 0
@@ -411,10 +406,13 @@ def _begin_anew(grid: Grid, d: int, t: int, arrived: int) -> None:
             grid.stamp[d, k, c] = EMPTY
             if grid.how[c] != LAST:
                 _forget(grid, d, k, c)
+        grid.held[d, c] = grid.fill[d, c]
         grid.held_stamp[d, c] = EMPTY
+        grid.held_doubt[d, c] = False
         grid.steady[d, c] = EMPTY
         grid.ended[d, c] = EMPTY
         for w in range(grid.ring.shape[1]):
+            grid.ring[d, w, c] = grid.fill[d, c]
             grid.present[d, w, c] = False
     grid.first[d] = EMPTY
     grid.upcoming[d] = EMPTY

@@ -69,7 +69,7 @@ def _grid() -> None:
     readings = Readings(one - 1, one - 1, one, np.ones(1, np.float32))
     ingest(grid, readings, np.zeros(1, np.uint8), due, start=0, arrived=1, max_future=1)
     expire(grid, due, now=2)
-    forget_device(grid, 0, np.zeros(1, np.float32))
+    forget_device(grid, 0)
 
 
 def _stages() -> None:
