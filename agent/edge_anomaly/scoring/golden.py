@@ -23,7 +23,7 @@ def tolerance(runtime: str) -> float:
 
 
 def check_golden(bundle: Bundle, model: Model, *, allowed: float = TOLERANCE) -> None:
-    """Let the bundle answer its golden inputs.
+    """Let the bundle answer its golden inputs; with that, every kernel it needs is compiled.
 
     Args:
         bundle: What to ask.
@@ -44,6 +44,7 @@ def check_golden(bundle: Bundle, model: Model, *, allowed: float = TOLERANCE) ->
     scores = scorer.judge(batches)
     _compare("score", scores.score, golden.score, allowed)
     _compare("threshold", scores.threshold, golden.threshold, allowed)
+    scores.where(0)  # asked only of a window that alarms, which must not wait for a compiler
 
 
 def _compare(name: str, got: Floats, want: Floats, allowed: float) -> None:
