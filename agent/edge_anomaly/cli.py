@@ -117,9 +117,6 @@ def run(args: argparse.Namespace) -> int:
     config, core, monitors = parts
     password = _secret(config.broker.password, args.config, "broker.password")
     token = _secret(None if config.page is None else config.page.token, args.config, "web.token")
-    # Compiled or loaded before we say that we are there. What a recipe uses is there already,
-    # since its bundle has answered golden inputs; what none uses need not be.
-    warm("grid")
     keeper = _keeper(config, core, store, go_on=go_on)
     with ExitStack() as stack:
         page = host_page(config, core, monitors, token, stack)

@@ -16,6 +16,7 @@ from edge_anomaly.files.config import Config, parse
 from edge_anomaly.files.yaml_lines import Lines, written
 from edge_anomaly.monitor import Monitor
 from edge_anomaly.ports import Model
+from edge_kernels import warm
 
 __all__ = ["OUTWARD", "Parts", "assemble", "compose", "read_config"]
 
@@ -47,7 +48,7 @@ def read_config(path: Path) -> tuple[Config, str]:
 
 
 def compose(path: Path, swapped: Mapping[str, str] | None = None) -> Parts:
-    """The core with every model loaded and proven.
+    """The core with every model loaded and proven, and every kernel compiled that it will call.
 
     Args:
         path: Of the config.
@@ -91,6 +92,9 @@ def assemble(
             first, *rest = exc.key
             key = (first, index, *rest) if first == "models" else exc.key
             raise _placed(exc, path, key) from exc
+    # What a recipe calls is there already, since its bundle has answered golden inputs; what no
+    # bundle calls need not be.
+    warm(*{monitor.timeline.kernels for monitor in monitors})
     try:
         core = Core(
             config,

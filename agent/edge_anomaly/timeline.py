@@ -121,6 +121,11 @@ class Timeline:
         )
 
     @property
+    def kernels(self) -> str:
+        """The group of kernels that move it on, as `edge_kernels.warm` calls it."""
+        return "means" if self._grid.how.any() else "grid"
+
+    @property
     def period_ns(self) -> int:
         """Length of a slot."""
         return self._grid.period

@@ -1,5 +1,7 @@
 """Readings into slots, closed slots into windows: what moves a `Grid` on."""
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,23 @@ __all__ = [
 
 ACCEPTED, LATE, DUPLICATE, FUTURE, CROWDED, RESTARTED = 0, 1, 2, 3, 4, 5
 MOST = 4096  # readings of one slot that a mean keeps; what comes on top is crowded out
+
+
+class _Lists(NamedTuple):
+    """The kept readings of a grid, as `Grid` has them.
+
+    A kernel that is handed None instead is compiled without all that looks after them: a
+    gateway whose slots are all the last reading, which most are, waits less for its first start.
+    """
+
+    how: NDArray[np.uint8]
+    head: NDArray[np.int32]
+    length: NDArray[np.int32]
+    t: NDArray[np.int64]
+    value: NDArray[np.float32]
+    following: NDArray[np.int32]
+    free: NDArray[np.int64]
+
 
 _NO_DOUBT = np.zeros(0, np.bool_)
 _NO_OUTCOME = np.zeros(0, np.uint8)
@@ -79,7 +98,7 @@ def ingest(
     if due.window.shape[1:] != grid.ring.shape[1:]:
         raise ValueError("due was made for another grid")
     done, count = _move_on(
-        grid, readings, outcome, due, start, arrived, max_future, uncertain, False
+        grid, readings, outcome, due, start, arrived, max_future, uncertain, False, _lists(grid)
     )
     return int(done), int(count)
 
@@ -130,7 +149,7 @@ def forget_device(grid: Grid, device: int) -> None:
     """
     if not 0 <= device < grid.newest.size:
         raise ValueError(f"device must be in [0, {grid.newest.size}), got {device}")
-    _begin_anew(grid, device, 0, 0)
+    _begin_anew(grid, _lists(grid), device, 0, 0)
     grid.value[device] = 0
     grid.doubt[device] = False
     for times in (grid.newest, grid.arrived, grid.opened, grid.behind):
@@ -153,8 +172,22 @@ def expire(grid: Grid, due: Due, *, now: int) -> tuple[bool, int]:
         raise ValueError("due was made for another grid")
     devices = np.arange(grid.newest.size)
     every = Readings(devices, devices, devices, np.zeros(0, np.float32))
-    done, count = _move_on(grid, every, _NO_OUTCOME, due, 0, now, 0, _NO_DOUBT, True)
+    done, count = _move_on(grid, every, _NO_OUTCOME, due, 0, now, 0, _NO_DOUBT, True, _lists(grid))
     return done == devices.size, int(count)
+
+
+def _lists(grid: Grid) -> _Lists | None:
+    if not grid.head.size:
+        return None
+    return _Lists(
+        grid.how,
+        grid.head,
+        grid.length,
+        grid.kept_t,
+        grid.kept_value,
+        grid.kept_next,
+        grid.free,
+    )
 
 
 # One kernel and one loop for both: every call of another function from within it would
@@ -170,6 +203,7 @@ def _move_on(  # noqa: C901, PLR0912, PLR0915 - see above
     max_future: int,
     uncertain: NDArray[np.bool_],
     expiring: bool,
+    lists: _Lists | None,
 ) -> tuple[int, int]:
     """Take readings that arrive `now`; or, `expiring`, let time pass for each device.
 
@@ -251,7 +285,9 @@ def _move_on(  # noqa: C901, PLR0912, PLR0915 - see above
                 since = held_stamp[d, c]
                 last = stamp[d, at, c]
                 if last != EMPTY:
-                    new = value[d, at, c] if how[c] == LAST else _of_kept(grid, d, at, c)
+                    new = value[d, at, c]
+                    if lists is not None and how[c] != LAST:
+                        new = _of_kept(lists, d, at, c)
                     if since == EMPTY or new != held[d, c] or last - max_gap[d] - period > since:
                         steady[d, c] = last
                     since = last
@@ -313,7 +349,7 @@ def _move_on(  # noqa: C901, PLR0912, PLR0915 - see above
             if t - behind[d] < span or now - behind_arrived[d] < span:
                 outcome[i] = LATE
                 continue
-            _begin_anew(grid, d, t, now)
+            _begin_anew(grid, lists, d, t, now)
             outcome[i] = RESTARTED
         behind[d] = EMPTY
         c = columns[i]
@@ -321,8 +357,8 @@ def _move_on(  # noqa: C901, PLR0912, PLR0915 - see above
         unsure = uncertain.size > 0 and uncertain[i]
         if last == t:
             outcome[i] = DUPLICATE
-        elif how[c] != LAST:
-            kept = _keep(grid, d, k, c, t, values[i])
+        elif lists is not None and how[c] != LAST:
+            kept = _keep(lists, d, k, c, t, values[i])
             if kept == ACCEPTED:
                 stamp[d, k, c] = max(last, t)
                 doubt[d, k, c] = unsure or (last != EMPTY and doubt[d, k, c])
@@ -338,74 +374,74 @@ def _move_on(  # noqa: C901, PLR0912, PLR0915 - see above
 
 
 @numba.njit(cache=True, nogil=True)
-def _keep(grid: Grid, d: int, k: int, c: int, t: int, value: np.float32) -> int:
+def _keep(lists: _Lists, d: int, k: int, c: int, t: int, value: np.float32) -> int:
     """Put a reading in its place in time among those kept of its cell."""
-    before, at = END, grid.head[d, k, c]
-    while at != END and grid.kept_t[at] > t:
-        before, at = at, grid.kept_next[at]
-    if at != END and grid.kept_t[at] == t:
+    before, at = END, lists.head[d, k, c]
+    while at != END and lists.t[at] > t:
+        before, at = at, lists.following[at]
+    if at != END and lists.t[at] == t:
         return DUPLICATE
-    new = grid.free[0]
-    if new == END or grid.length[d, k, c] == MOST:
+    new = lists.free[0]
+    if new == END or lists.length[d, k, c] == MOST:
         return CROWDED
-    grid.free[0] = grid.kept_next[new]
-    grid.free[1] -= 1
-    grid.kept_t[new] = t
-    grid.kept_value[new] = value
-    grid.kept_next[new] = at
+    lists.free[0] = lists.following[new]
+    lists.free[1] -= 1
+    lists.t[new] = t
+    lists.value[new] = value
+    lists.following[new] = at
     if before == END:
-        grid.head[d, k, c] = new
+        lists.head[d, k, c] = new
     else:
-        grid.kept_next[before] = new
-    grid.length[d, k, c] += 1
+        lists.following[before] = new
+    lists.length[d, k, c] += 1
     return ACCEPTED
 
 
 @numba.njit(cache=True, nogil=True)
-def _forget(grid: Grid, d: int, k: int, c: int) -> None:
+def _forget(lists: _Lists, d: int, k: int, c: int) -> None:
     """Give back the kept readings of a cell."""
-    at = grid.head[d, k, c]
+    at = lists.head[d, k, c]
     while at != END:
-        following = grid.kept_next[at]
-        grid.kept_next[at] = grid.free[0]
-        grid.free[0] = at
-        grid.free[1] += 1
+        following = lists.following[at]
+        lists.following[at] = lists.free[0]
+        lists.free[0] = at
+        lists.free[1] += 1
         at = following
-    grid.head[d, k, c] = END
-    grid.length[d, k, c] = 0
+    lists.head[d, k, c] = END
+    lists.length[d, k, c] = 0
 
 
 @numba.njit(cache=True, nogil=True)
-def _of_kept(grid: Grid, d: int, k: int, c: int) -> np.float32:
+def _of_kept(lists: _Lists, d: int, k: int, c: int) -> np.float32:
     """Mean, least or greatest of a cell, summed in order of time; its readings are let go."""
-    how = grid.how[c]
-    at = grid.head[d, k, c]
-    found = np.float64(grid.kept_value[at])
-    at = grid.kept_next[at]
+    how = lists.how[c]
+    at = lists.head[d, k, c]
+    found = np.float64(lists.value[at])
+    at = lists.following[at]
     while at != END:
-        value = np.float64(grid.kept_value[at])
+        value = np.float64(lists.value[at])
         if how == MEAN:
             found += value
         elif how == MAX:
             found = max(found, value)
         else:
             found = min(found, value)
-        at = grid.kept_next[at]
+        at = lists.following[at]
     if how == MEAN:
-        found /= grid.length[d, k, c]
-    _forget(grid, d, k, c)
+        found /= lists.length[d, k, c]
+    _forget(lists, d, k, c)
     return np.float32(found)
 
 
 @numba.njit(cache=True, nogil=True)
-def _begin_anew(grid: Grid, d: int, t: int, arrived: int) -> None:
+def _begin_anew(grid: Grid, lists: _Lists | None, d: int, t: int, arrived: int) -> None:
     """Forget all that device `d` sent, and begin at `t`."""
     _, open_slots, signals = grid.stamp.shape
     for c in range(signals):
         for k in range(open_slots):
             grid.stamp[d, k, c] = EMPTY
-            if grid.how[c] != LAST:
-                _forget(grid, d, k, c)
+            if lists is not None and grid.how[c] != LAST:
+                _forget(lists, d, k, c)
         grid.held[d, c] = grid.fill[d, c]
         grid.held_stamp[d, c] = EMPTY
         grid.held_doubt[d, c] = False

@@ -13,7 +13,7 @@ from edge_kernels.dtw_pair import dtw
 from edge_kernels.dtw_paths import dtw_path
 from edge_kernels.features import span_features
 from edge_kernels.forest import Forest, forest_scores
-from edge_kernels.grid import Readings, new_due, new_grid
+from edge_kernels.grid import LAST, MEAN, Readings, new_due, new_grid, roomy
 from edge_kernels.lines import strongest_lines
 from edge_kernels.medians import new_medians, rolling_median
 from edge_kernels.placing import expire, forget_device, ingest
@@ -63,8 +63,27 @@ def _forest() -> None:
 
 
 def _grid() -> None:
+    _moved(LAST)
+
+
+def _means() -> None:
+    _moved(MEAN)
+
+
+def _moved(how: int) -> None:
+    """Move on a grid whose slots are of this kind: those that keep readings are another type."""
     one = np.ones(1, np.int64)
-    grid = new_grid(np.zeros((1, 1), np.float32), window=1, period=1, lateness=one, max_gap=one)
+    grid = roomy(
+        new_grid(
+            np.zeros((1, 1), np.float32),
+            window=1,
+            period=1,
+            lateness=one,
+            max_gap=one,
+            how=np.full(1, how, np.uint8),
+        ),
+        1,
+    )
     due = new_due(grid, 1)
     readings = Readings(one - 1, one - 1, one, np.ones(1, np.float32))
     ingest(grid, readings, np.zeros(1, np.uint8), due, start=0, arrived=1, max_future=1)
@@ -96,5 +115,6 @@ WARMERS: dict[str, Callable[[], None]] = {
     "distances": _distances,
     "forest": _forest,
     "grid": _grid,
+    "means": _means,
     "stages": _stages,
 }
