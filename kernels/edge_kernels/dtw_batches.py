@@ -7,6 +7,7 @@ column the samples of y and the row above are loaded once, four cells are comput
 registers, and only the bottom row is stored.
 """
 
+import operator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -22,8 +23,8 @@ from edge_kernels.band import (
     mark_unusable,
 )
 from edge_kernels.dtw_channels import fill_channels
+from edge_kernels.entries import Entries, learn
 from edge_kernels.lanes import (
-    REGISTER_BYTES,
     add_square,
     all_finite,
     count,
@@ -39,6 +40,8 @@ from edge_kernels.shuffles import to_lanes
 
 __all__ = ["dtw_batch"]
 
+BATCH: Entries = {}
+REFUSED = -1  # what the kernel says to arguments that it does not take
 ROWS = 4  # of a tile: what the unrolled code below spells out
 SLACK = ROWS - 1  # columns that a tile may read behind the last
 CHUNK = 16  # rows of x that are transposed at a time: more would displace y and D from L1
@@ -71,11 +74,34 @@ def dtw_batch(
         holds a NaN or an infinity, inf where a float overflows.
 
     Raises:
-        TypeError: X or Y is neither float32 nor float64.
+        TypeError: X or Y is neither float32 nor float64, or the radius no integer.
         ValueError: Shapes, radius, `out` or `threads` do not fit; an empty input.
     """
     if cost != "squared":
         check_cost(cost)
+    if type(radius) is not int:
+        radius = operator.index(radius)
+    a: Any = X
+    b: Any = Y
+    try:  # two arrays of one channel and precision need no detour
+        precision = a.dtype
+        if precision is b.dtype and a.ndim == b.ndim == 2 and out is None and threads == 1:
+            distances = np.empty(len(a), precision)
+            finite = BATCH[precision](a, b, radius, distances)
+            if finite == REFUSED:
+                return _checked(X, Y, radius, out, threads)
+            if not finite:
+                mark_unusable(a, b, distances)
+            return distances
+    except (AttributeError, KeyError, OverflowError, TypeError):
+        pass  # other objects, or nothing compiled yet
+    return _checked(X, Y, radius, out, threads)
+
+
+def _checked(
+    X: ArrayLike, Y: ArrayLike, radius: int, out: NDArray[Any] | None, threads: int
+) -> NDArray[Any]:
+    """What `dtw_batch` returns or raises, whatever its arguments are."""
     X, Y = check_pair(X, Y)
     pairs, n, m, channels = check_batch(X, Y)
     radius = check_radius(n, m, radius)
@@ -85,21 +111,21 @@ def dtw_batch(
         out = np.empty(pairs, X.dtype)
     elif out.shape != (pairs,) or out.dtype != X.dtype or not out.flags.carray:
         raise ValueError(f"out must be a contiguous {X.dtype} array of shape ({pairs},)")
-    if threads == 1 and out.nbytes >= REGISTER_BYTES:
-        finite = fill_channels(X, Y, radius, out) if channels > 1 else _batch(X, Y, radius, out)
-    else:
-        finite = _fill(X, Y, radius, out, threads)
-    if not finite:
+    if not _fill(X, Y, radius, out, threads):
         mark_unusable(X, Y, out)
+    if channels == 1:
+        learn(BATCH, _batch)
     return out
 
 
 def _fill(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any], threads: int) -> bool:
-    """Distances of few pairs, or by many threads; whether all are finite."""
+    """Distances of pairs as few, by threads as many as may be; whether all are finite."""
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
     kernel = fill_channels if X.ndim > 2 else _batch
     pairs, lanes = out.size, width(out.dtype)
+    if threads == 1 and pairs >= lanes:
+        return bool(kernel(X, Y, radius, out))
     if pairs < lanes:  # the kernel works on whole registers
         spare = [*range(pairs), *[pairs - 1] * (lanes - pairs)]
         whole = np.empty(lanes, out.dtype)
@@ -116,11 +142,26 @@ def _fill(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any], thre
 
 
 @numba.njit(cache=True, nogil=True)
-def _batch(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any]) -> bool:
-    """X and Y of shape (B, n) and (B, m), B a register of lanes at least."""
-    n, m = X.shape[1], Y.shape[1]
+def _batch(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any]) -> int:
+    """Whether all distances are finite; REFUSED where the arguments need a closer look.
+
+    X and Y are of shape (B, n) and (B, m), B a register of lanes at least.
+    """
+    pairs, n, m = X.shape[0], X.shape[1], Y.shape[1]
+    if Y.shape[0] != pairs or pairs < count(X) or n == 0 or m == 0 or radius < abs(n - m):
+        return REFUSED
+    if not (_rows_join(X) and _rows_join(Y)):
+        return REFUSED
+    radius = min(radius, max(n, m) - 1)
     x, y = X.reshape(-1), Y.reshape(-1)
-    return _blocks(x, y, n, m, radius, aligned(x, _size(x, m)), out)
+    return int(_blocks(x, y, n, m, radius, aligned(x, _size(x, m)), out))
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows_join(X: NDArray[Any]) -> bool:
+    """Whether X is C-contiguous, whatever its type says: see entries.py."""
+    row = X.shape[1] * X.itemsize
+    return X.strides[0] == row and (X.shape[1] == 1 or X.strides[1] == X.itemsize)
 
 
 @numba.njit(cache=True, nogil=True)

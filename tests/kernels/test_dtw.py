@@ -226,6 +226,43 @@ def test_pairs_are_taken_from_arrays_of_any_layout(dtype: type[np.floating], n: 
     assert dtw(np.broadcast_to(x[:1], n), y, 4) == dtw(np.repeat(x[:1], n), y, 4)
 
 
+@BOTH
+@pytest.mark.parametrize("n", [1, 2, 30])
+def test_batches_are_taken_from_arrays_of_any_layout(dtype: type[np.floating], n: int) -> None:
+    # A batch that was compiled before is handed to the kernel almost unseen.
+    x, y = walks(40, n, dtype), walks(40, n, dtype)[:, ::-1].copy()
+    want = dtw_batch(x, y, 4).tolist()
+    columns = np.asfortranarray(x)
+    backwards = x[::-1].copy()[::-1]
+    every_other = np.repeat(x, 2, axis=0)[::2]
+    wider = np.concatenate([x, x], axis=1)[:, :n]
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    unaligned = np.frombuffer(b"." + x.tobytes(), np.uint8)[1:].view(dtype).reshape(x.shape)
+    for same in (columns, backwards, every_other, wider, frozen, unaligned, list(x), x[:, :, None]):
+        other = y[:, :, None] if np.ndim(same) == 3 else y
+        assert dtw_batch(same, other, 4).tolist() == want
+    assert dtw_batch(x, y, np.int64(4)).tolist() == want  # type: ignore[arg-type]  # as it comes
+    one = np.broadcast_to(x[:1], x.shape)
+    assert dtw_batch(one, y, 4).tolist() == dtw_batch(one.copy(), y, 4).tolist()
+
+
+def test_a_batch_that_was_compiled_before_is_still_refused() -> None:
+    x = walks(40, 20, np.float32)
+    dtw_batch(x, x, 4)
+    with pytest.raises(ValueError, match=r"\(B, n\[, d\]\)"):
+        dtw_batch(x, x[:39], 4)
+    for wrong in (x[:0], x[:, :0]):
+        with pytest.raises(ValueError, match=r"empty|share"):
+            dtw_batch(wrong, wrong, 4)
+    for radius in (1, -1, -(10**30)):
+        with pytest.raises(ValueError, match="radius"):
+            dtw_batch(x, x[:, :18], radius)
+    with pytest.raises(TypeError, match="integer"):
+        dtw_batch(x, x, 4.0)  # type: ignore[arg-type]
+    assert dtw_batch(x, x[:, :18], 10**30).tolist() == dtw_batch(x, x[:, :18], 19).tolist()
+
+
 def test_mixed_precision_is_computed_in_float64() -> None:
     x, y = walks(2, 30, np.float32), walks(2, 30, np.float64)[:, ::-1]
     assert dtw_batch(x, y, 4).dtype == np.float64
