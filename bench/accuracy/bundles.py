@@ -66,24 +66,26 @@ def trained(
 def _remembering(family: Family) -> Family:
     """The same, except that what was just trained is not trained again.
 
-    For an ensemble, or for averages of another length, which are no part of a network.
+    For an ensemble, or for another recipe of the same residual, which is no part of a network.
     """
 
     def train(material: Material, config: Any) -> Trained:
-        parts = material.parts
+        parts, with_raw = material.parts, getattr(config, "with_raw", True)
+        if not with_raw:
+            config = replace(config, with_raw=True)
         key = (repr(config), digest(material.recordings), material.slicing, len(parts.fit))
         before = _kept.get(family.name)
         if before is None or before[0] != key:
             before = _kept[family.name] = key, family.train(material, config)
-        return _averaged(before[1], material.smooth_minutes)
+        return _scored(before[1], material.smooth_minutes, with_raw=with_raw)
 
     return replace(family, train=train)
 
 
-def _averaged(trained: Trained, minutes: float) -> Trained:
-    """The same with averages so long."""
+def _scored(trained: Trained, minutes: float, *, with_raw: bool) -> Trained:
+    """The same with averages so long, and with the raw residual or without it."""
+    own = {"smooth": {"minutes": minutes}, "whiten": {"with_raw": with_raw}}
     recipe = [
-        msgspec.structs.replace(stage, minutes=minutes) if stage.stage == "smooth" else stage
-        for stage in trained.recipe
+        msgspec.structs.replace(stage, **own.get(stage.stage, {})) for stage in trained.recipe
     ]
     return replace(trained, recipe=recipe)

@@ -37,6 +37,7 @@ BESIDE = (
 )
 # A network stands before the ensembles that it is a member of: it is trained once for all.
 NETWORKS = ("lstm-ae", "lstm-ae+var1", "lstm-ae+pca", "gevae", "gevae+pca")
+RECIPES = ("default", "whitened")  # of networks
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def cells(*, fast: bool = False, seeds: int = 1) -> Iterator[Cell]:
         yield Cell(ground, "all", "usad", "no-network")
     for seed in range(seeds):
         for entity in SERVERS:
-            yield from (_server(entity, family, seed) for family in NETWORKS)
+            for preset in RECIPES:
+                yield from (_server(entity, family, seed, preset) for family in NETWORKS)
         for family in ("lstm-ae", "gevae", "gevae+pca"):
             yield from _processes(family, seed)
         yield from _servers("usad", seed)

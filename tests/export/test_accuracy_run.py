@@ -175,6 +175,24 @@ def test_what_was_just_trained_is_not_trained_again_for_an_ensemble(
         assert len(calls) == 2  # other recordings
 
 
+def test_one_network_is_scored_by_either_recipe(
+    recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, calls = find("var1"), []
+
+    def counted(material: Material, config: Any) -> Trained:
+        calls.append(config)
+        return plain.train(material, config)
+
+    monkeypatch.setattr(bundles, "find", {"var1": replace(plain, train=counted)}.__getitem__)
+    monkeypatch.setattr(bundles, "_kept", {})
+    for preset in ("default", "whitened", "default"):
+        with trained(Cell("none", "all", "var1", preset), recordings, DRIFT) as (bundle, _, _):
+            [whiten] = [stage for stage in bundle.manifest.recipe if stage.stage == "whiten"]
+            assert whiten.with_raw == (preset == "default")
+    assert len(calls) == 1
+
+
 def test_differences_are_paired_by_entity_and_named_certain_beyond_two_standard_errors() -> None:
     levels = {"e1": 0.2, "e2": 0.5, "e3": 0.8}  # entities differ far more than models do
     rows = [

@@ -47,11 +47,11 @@ def distance_recipe(minutes: float = 12.0) -> list[Stage]:
     ]
 
 
-def recipe_of(statistic: str, signals: int, minutes: float) -> list[Stage]:
+def recipe_of(statistic: str, signals: int, minutes: float, *, with_raw: bool) -> list[Stage]:
     """The recipe that a network's `statistic` names, one that `check_statistic` lets pass."""
     if statistic == "mahalanobis":
         return distance_recipe(minutes)
-    return default_recipe(signals, minutes=minutes)
+    return default_recipe(signals, minutes=minutes, with_raw=with_raw)
 
 
 def check_statistic(statistic: str) -> None:

@@ -7,7 +7,6 @@ usual score, which is how one follows drift, keeps its meaning. On the logarithm
 for ten times and more: of SMD's events var1+pca then misses 63 % and not 36 %.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,11 +21,13 @@ from edge_anomaly.scoring import constant_key
 from edge_export.calibration.rules import DRIFT, Rule
 from edge_export.data.recordings import Recording, Windows
 from edge_export.families.family import Family, Grown, Material, Trained
+from edge_export.families.linear import Config as Linear
 
 __all__ = ["Mixed", "ensemble"]
 
 
 HOWS = ("geometric", "log1p", "votes")
+WHITENED = "whitened"  # a preset of networks; linear members are that in every preset
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,11 @@ def ensemble(members: Sequence[Family]) -> Family:
     names = [member.name for member in members]
     if len(set(names)) < len(names):
         raise ConfigError(f"{'+'.join(names)}: a family is there twice")
+    keys = dict.fromkeys(key for member in members for key in member.presets)
     presets = {
-        key: Mixed({member.name: _beside(member.presets[key]) for member in members})
-        for key in members[0].presets
-        if all(key in member.presets for member in members)
+        key: Mixed({member.name: _beside(member, key) for member in members})
+        for key in keys
+        if key == WHITENED or all(key in member.presets for member in members)
     }
 
     def train(material: Material, config: Mixed) -> Trained:
@@ -101,10 +103,10 @@ def ensemble(members: Sequence[Family]) -> Family:
     return Family("+".join(names), presets, train, settle, Rule(DRIFT))
 
 
-def _beside(config: Any) -> Any:  # noqa: ANN401 - settings of any family
-    """A linear model beside others is best whitened alone (research: SMD, pca `w`)."""
-    fields = {field.name for field in dataclasses.fields(config)}
-    return replace(config, with_raw=False) if "with_raw" in fields else config
+def _beside(member: Family, key: str) -> Any:  # noqa: ANN401 - settings of any family
+    """A preset of a member; a linear one is best whitened alone (research: SMD, pca `w`)."""
+    config = member.presets.get(key, member.presets["default"])
+    return replace(config, with_raw=False) if isinstance(config, Linear) else config
 
 
 def _own(material: Material, name: str, config: Any) -> Material:  # noqa: ANN401 - likewise

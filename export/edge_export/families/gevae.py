@@ -54,6 +54,7 @@ class Config:
     # What of the last step counts: each signal by itself, or the distance of all together, which
     # is better where signals are correlated and noise is Gaussian: mahalanobis.
     statistic: str = "residual"
+    with_raw: bool = True  # the residual counts beside what whitening leaves of it
     clip: float = 3.0  # scaled values beyond +-clip are cut
     beta: float = 1e-3  # weight of a latent's mean KL beside the mean square error
     # Share of training over which it rises from nothing (Bowman et al., CoNLL 2016): from the

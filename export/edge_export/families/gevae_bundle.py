@@ -33,6 +33,7 @@ PRESETS = {
     "paper": Config(
         embedded=False, whole=True, epochs=8, most_unexplained=math.inf, warm_up=0, attempts=1
     ),
+    "whitened": Config(with_raw=False),  # what lasts is forgotten: for levels that drift
     "mahalanobis": Config(statistic="mahalanobis"),  # for correlated signals, Gaussian noise
     "gru": Config(node_encoder="gru"),
     "small": Config(node=16, head=16, latent=16, predictor=32),  # for few signals
@@ -319,7 +320,8 @@ def _recipe(material: Material, config: Config) -> list[Stage]:
             Stage(stage="residual", span="whole"),
             Stage(stage="reduce", how="mean-square", pool=True),
         ]
-    return recipe_of(config.statistic, len(material.parts.signals), material.smooth_minutes)
+    signals, minutes = len(material.parts.signals), material.smooth_minutes
+    return recipe_of(config.statistic, signals, minutes, with_raw=config.with_raw)
 
 
 # Levels of servers drift: a fixed quantile alarmed on 7 to 20 % of their later time.

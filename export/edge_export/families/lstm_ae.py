@@ -39,6 +39,7 @@ class Config:
     # What of a residual counts: each signal by itself, or the distance of all together, which is
     # better where signals are correlated and noise is Gaussian: mahalanobis.
     statistic: str = "residual"
+    with_raw: bool = True  # the residual counts beside what whitening leaves of it
     stride: int = 2  # hops between training windows: neighbours teach nearly the same
     epochs: int = 8  # at most; held-out loss flattens after 5 to 8 on eight servers
     batch: int = 256  # windows of all devices together in a step

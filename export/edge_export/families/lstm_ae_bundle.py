@@ -18,6 +18,7 @@ PRESETS = {
     "published": Config(),  # the same, by its older name
     "paper": Config(),
     "small": Config(outer=32, inner=16, latent=8),  # a quarter of the size, for few signals
+    "whitened": Config(with_raw=False),  # what lasts is forgotten: for levels that drift
     "mahalanobis": Config(statistic="mahalanobis"),  # for correlated signals, Gaussian noise
     "compressors": Config(outer=24, inner=16, stride=6, learning_rate=1e-2),  # ten coupled signals
 }
@@ -46,7 +47,9 @@ def _train(material: Material, config: Config) -> Trained:
     branch = Branch(name="main", window=config.window, hop=material.slicing.hop, heads=True)
     return Trained(
         branches=[grow(model, branch, list(parts.signals), torchscript=material.torchscript)],
-        recipe=recipe_of(config.statistic, len(parts.signals), material.smooth_minutes),
+        recipe=recipe_of(
+            config.statistic, len(parts.signals), material.smooth_minutes, with_raw=config.with_raw
+        ),
         metrics={"epochs": float(len(losses) - 1), "held_out_loss": min(losses)},
         curves={"held out": losses},
     )

@@ -82,3 +82,15 @@ def test_pca_is_whitened_alone_and_what_networks_are_held_against_has_their_reci
         assert "default" in raw[name]
         assert "whitened" not in raw[name]
         assert "t2" not in find(name).presets  # of components, which it has none of
+    for name in ("gevae", "lstm-ae"):
+        presets = find(name).presets
+        assert {preset for preset, config in presets.items() if not config.with_raw} == {"whitened"}
+
+
+def test_an_ensemble_of_a_network_may_be_whitened_as_its_linear_member_is_anyway() -> None:
+    for family in ("gevae+pca", "pca+gevae"):
+        presets = find(family).presets
+        for preset, raw in (("default", True), ("whitened", False)):
+            members = presets[preset].members
+            assert (members["gevae"].with_raw, members["pca"].with_raw) == (raw, False)
+        assert "both" not in presets
