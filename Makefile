@@ -48,6 +48,7 @@ tables: $(VENV)/.dev  ## write every table of bench/results again (an hour; a qu
 	$(BIN)/python bench/cold_start.py
 	$(BIN)/python bench/servers_accuracy.py
 	$(BIN)/python bench/plant_accuracy.py
+	$(BIN)/python bench/vus_ranks.py
 	$(BIN)/python bench/power_accuracy.py
 	$(BIN)/python bench/usad_table.py
 	$(BIN)/python bench/bearing_accuracy.py

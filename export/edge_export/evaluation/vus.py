@@ -12,7 +12,8 @@ samples and of those plus the part of the slopes that is alarmed,
 
 at the scores of 250 ranks spread evenly. Their area is a sum of steps as in average
 precision, and the volume is its mean over the buffers 0 to L. It grows with L: figures
-compare at the same L only, so every report prints it.
+compare at the same L only, so every report prints it. It grows with the number of ranks too:
+bench/vus_ranks.py measures by how much.
 """
 
 from typing import NamedTuple
@@ -34,11 +35,13 @@ Ints = NDArray[np.int64]
 
 class _Ranks(NamedTuple):
     falling: Ints  # samples from the highest score down
-    threshold: Floats  # (250,) falling
-    alarmed: Ints  # (250,) samples at or above each threshold
+    threshold: Floats  # (T,) falling
+    alarmed: Ints  # (T,) samples at or above each threshold
 
 
-def vus_pr(label: Flags, score: Floats, buffer: int = BUFFER) -> float:
+def vus_pr(
+    label: Flags, score: Floats, buffer: int = BUFFER, thresholds: int = THRESHOLDS
+) -> float:
     """Volume under the precision-recall surface over buffers of 0 to `buffer` samples.
 
     A constant score gets the share of samples in events and their slopes.
@@ -47,17 +50,20 @@ def vus_pr(label: Flags, score: Floats, buffer: int = BUFFER) -> float:
         label: Shape (n,).
         score: Shape (n,), higher for more unusual.
         buffer: The widest buffer L, samples, >= 0.
+        thresholds: T, how many ranks precision and recall are taken at, >= 1.
 
     Raises:
-        ValueError: Lengths differ, a score is not finite, labels are all set or all clear, or
-            `buffer` is negative.
+        ValueError: Lengths differ, a score is not finite, labels are all set or all clear,
+            `buffer` is negative or `thresholds` is not positive.
     """
     label, score = checked(label, score)
     if buffer < 0:
         raise ValueError(f"buffer must not be negative, got {buffer}")
+    if thresholds < 1:
+        raise ValueError(f"thresholds must be positive, got {thresholds}")
     falling = np.argsort(-score, kind="stable")
     ranked = score[falling]
-    threshold = ranked[np.linspace(0, label.size - 1, THRESHOLDS).astype(np.int64)]
+    threshold = ranked[np.linspace(0, label.size - 1, thresholds).astype(np.int64)]
     ranks = _Ranks(falling, threshold, np.searchsorted(-ranked, -threshold, side="right"))
     areas = [_range_pr(label, score, ranks, length) for length in range(buffer + 1)]
     return float(np.mean(areas))

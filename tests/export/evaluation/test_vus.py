@@ -100,6 +100,20 @@ def test_a_random_score_stays_near_the_share_of_labels_and_slopes() -> None:
     assert np.mean(random) == pytest.approx(always, rel=0.15)
 
 
+def test_one_event_at_every_rank_without_a_buffer_is_average_precision() -> None:
+    rng = np.random.default_rng(4)
+    label, score = flags(3000, (900, 1000)), rng.normal(size=3000)
+    score[950:] += 1
+    precision = average_precision(label, score)
+    assert vus_pr(label, score, 0, thresholds=3000) == pytest.approx(precision, abs=1e-12)
+    assert vus_pr(label, score, 0) < precision  # coarser ranks take less of the peak
+
+
+def test_refuses_no_ranks() -> None:
+    with pytest.raises(ValueError, match="thresholds must be positive"):
+        vus_pr(flags(5, (1, 2)), np.arange(5.0), thresholds=0)
+
+
 @pytest.mark.parametrize(
     ("label", "score", "buffer", "message"),
     [
