@@ -84,7 +84,10 @@ def _remembering(family: Family) -> Family:
 
 def _scored(trained: Trained, minutes: float, *, with_raw: bool) -> Trained:
     """The same with averages so long, and with the raw residual or without it."""
-    own = {"smooth": {"minutes": minutes}, "whiten": {"with_raw": with_raw}}
+    own: dict[str, dict[str, Any]] = {
+        "smooth": {"minutes": minutes},
+        "whiten": {"with_raw": with_raw},
+    }
     recipe = [
         msgspec.structs.replace(stage, **own.get(stage.stage, {})) for stage in trained.recipe
     ]
