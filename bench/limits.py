@@ -15,6 +15,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_kernels.arguments import SERIES, WHOLE, Entry
 from edge_kernels.lanes import add, add_square, fill, least, least_bits, sub, width
 from edge_kernels.memory import load, store
 from edge_kernels.shuffles import lift, lower
@@ -43,14 +44,9 @@ def step_ns(dtype: type, rounds: int = 2_000) -> float:
 
 def call_ns(arguments: tuple[Any, ...], rounds: int = 200) -> float:
     """Nanoseconds of one call, from Python, of a kernel that does nothing with `arguments`."""
-    kernel = _no_pair if len(arguments) == 3 else _no_path
-    kernel(*arguments)  # compile
-    [compiled] = [
-        compiled
-        for signature, compiled in kernel.overloads.items()
-        if signature == tuple(map(numba.typeof, arguments))
-    ]
-    call = partial(compiled.entry_point, *arguments)
+    entry = NO_PAIR if len(arguments) == 3 else NO_PATH
+    entry.call(*arguments)  # compile
+    call = partial(entry.call, *arguments)
     samples = []
     for _ in range(SAMPLES):
         start = time.process_time_ns()
@@ -71,19 +67,17 @@ def _ns(kernel: Callable[..., None], dtype: type, rounds: int) -> float:
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
-def _no_pair(_x: NDArray[Any], _y: NDArray[Any], _radius: int) -> float:
+def _no_pair(_x: Any, _y: Any, _radius: Any) -> float:
     return 0.0
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
-def _no_path(
-    _x: NDArray[Any],
-    _y: NDArray[Any],
-    _radius: int,
-    _path: NDArray[np.intp],
-    _profile: NDArray[Any],
-) -> tuple[float, int]:
+def _no_path(_x: Any, _y: Any, _radius: Any, _path: Any, _profile: Any) -> tuple[float, int]:
     return 0.0, 0
+
+
+NO_PAIR = Entry(_no_pair, SERIES, SERIES, WHOLE)
+NO_PATH = Entry(_no_path, SERIES, SERIES, WHOLE, SERIES, SERIES)
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are

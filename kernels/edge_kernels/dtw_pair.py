@@ -5,13 +5,13 @@ time, so there are two of half the length: one from the start, and one from the 
 they meet, the best path is the best sum of both over the steps across the gap.
 """
 
-import operator
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edge_kernels.arguments import FLOAT32, FLOAT64, SERIES, WHOLE, Entry
 from edge_kernels.band import check_cost, check_pair, check_radius, check_series
 from edge_kernels.diagonals import (
     cost_at,
@@ -28,14 +28,11 @@ from edge_kernels.diagonals import (
     start_in,
     wall,
 )
-from edge_kernels.entries import Entries, learn
 from edge_kernels.lanes import add, count, fill, fill_like, least_bits, size
 from edge_kernels.memory import aligned, load, on_stack, store
 from edge_kernels.shuffles import lift, lower, smallest
 
 __all__ = ["dtw"]
-
-PAIR: Entries = {}
 
 
 def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> float:
@@ -60,40 +57,46 @@ def dtw(x: ArrayLike, y: ArrayLike, radius: int, *, cost: str = "squared") -> fl
     """
     if cost != "squared":
         check_cost(cost)
-    if type(radius) is not int:
-        radius = operator.index(radius)
-    a: Any = x
-    b: Any = y
-    try:  # two arrays of one dimension and precision need no detour
-        precision = a.dtype
-        if precision is b.dtype and a.ndim == b.ndim == 1:
-            distance: float = PAIR[precision](a, b, radius)
-            if distance >= 0:
-                return distance
-    except (AttributeError, KeyError, TypeError):
-        pass  # other objects, or nothing compiled yet
+    distance: float = PAIR.call(x, y, radius)
+    if distance >= 0:
+        return distance
     a, b = check_pair(x, y)
-    n, m, channels = check_series(a, b)
-    radius = check_radius(n, m, radius)
-    if channels == 1:
-        distance = _pair(a.reshape(-1), b.reshape(-1), radius)
-        learn(PAIR, _pair)
-    else:
-        distance = _pair_of_channels(a, b, radius)
+    n, m, _ = check_series(a, b)
+    distance = PAIR.call(a, b, check_radius(n, m, radius))
     if distance >= 0:
         return distance
     return np.inf if np.isfinite(a).all() and np.isfinite(b).all() else np.nan
 
 
 @numba.njit(cache=True, nogil=True)
-def _pair(x: NDArray[Any], y: NDArray[Any], radius: int) -> float:
+def _pair(x: Any, y: Any, radius: Any) -> float:
     """The distance; -1 where it is not finite, or the arguments need a closer look."""
-    n, m = x.size, y.size
-    if n == 0 or m == 0 or radius < abs(n - m):
+    n, m, band = x.n, y.n, radius.value
+    if x.axes != y.axes or x.channels != y.channels or x.precision != y.precision:
         return -1.0
-    if (n > 1 and x.strides[0] != x.itemsize) or (m > 1 and y.strides[0] != y.itemsize):
+    if min(n, m, x.channels) == 0 or band < abs(n - m):
         return -1.0
-    radius = min(radius, max(n, m) - 1)
+    band = min(band, max(n, m) - 1)
+    if x.precision == FLOAT32:
+        a = numba.carray(x.data, n * x.channels, np.float32)
+        b = numba.carray(y.data, m * x.channels, np.float32)
+        return _distance(a, b, n, m, band)
+    if x.precision == FLOAT64:
+        c = numba.carray(x.data, n * x.channels, np.float64)
+        d = numba.carray(y.data, m * x.channels, np.float64)
+        return _distance(c, d, n, m, band)
+    return -1.0
+
+
+PAIR = Entry(_pair, SERIES, SERIES, WHOLE)
+
+
+@numba.njit(cache=True, nogil=True)
+def _distance(x: NDArray[Any], y: NDArray[Any], n: int, m: int, radius: int) -> float:
+    """As _pair, of flat series of `n` and `m` steps; checks nothing."""
+    if x.size > n:
+        scratch = aligned(x, _size_of_channels(x, n, m, x.size // n, radius))
+        return _meet_channels(x, y, n, m, radius, scratch)
     numbers = _size(x, n, m, radius)
     scratch = on_stack(x)
     if numbers > scratch.size:
@@ -120,14 +123,6 @@ def _meet(
     ys = pitch + pad
     starts = (pad + x_at, ys + y_at, pad + x_back, ys + y_back)
     return _chains(scratch, starts, None, n, m, radius, wide, 2 * pitch)
-
-
-@numba.njit(cache=True, nogil=True)
-def _pair_of_channels(x: NDArray[Any], y: NDArray[Any], radius: int) -> float:
-    """As _pair, for series of shape (n, d) and (m, d); checks nothing."""
-    n, m, channels = x.shape[0], y.shape[0], x.shape[1]
-    scratch = aligned(x, _size_of_channels(x, n, m, channels, radius))
-    return _meet_channels(x.reshape(-1), y.reshape(-1), n, m, radius, scratch)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edge_kernels.arguments import FLOAT32, FLOAT64, SERIES, WHOLE, Entry
 from edge_kernels.band import check_pair, check_radius, check_series
 from edge_kernels.diagonals import (
     cost_at,
@@ -27,14 +28,12 @@ from edge_kernels.diagonals import (
     start_in,
     wall,
 )
-from edge_kernels.entries import Entries, learn
 from edge_kernels.lanes import add, fill_bytes, fill_like, least, least_bits, size
 from edge_kernels.memory import aligned, load, on_stack, store, store_below
 from edge_kernels.shuffles import lift, lower
 
 __all__ = ["dtw_path"]
 
-PATH: Entries = {}
 INTP = np.dtype(np.intp)  # numpy looks a dtype up by its type for as long as it allocates
 
 
@@ -63,27 +62,20 @@ def dtw_path(
     """
     a: Any = x
     b: Any = y
-    try:  # two arrays of one dimension and precision need no detour
-        precision = a.dtype
-        if precision is b.dtype and a.ndim == b.ndim == 1 and type(radius) is int:
-            steps = a.size
-            path = np.empty((steps + b.size, 2), INTP)
-            profile = np.empty(steps, precision)
-            distance, start = PATH[precision](a, b, radius, path, profile)
-            if distance >= 0:
-                return distance, path[start:], profile
-    except (AttributeError, KeyError, TypeError):
-        pass  # other objects, or nothing compiled yet
+    try:  # arrays that the kernel can read need no detour
+        path = np.empty((len(a) + len(b), 2), INTP)
+        profile = np.empty(len(a), a.dtype)
+        distance, start = PATH.call(a, b, radius, path, profile)
+        if distance >= 0:
+            return distance, path[start:], profile
+    except (AttributeError, TypeError):
+        pass  # other objects
     a, b = check_pair(x, y)
-    n, m, channels = check_series(a, b)
+    n, m, _ = check_series(a, b)
     radius = check_radius(n, m, radius)
     path = np.empty((n + m, 2), INTP)
     profile = np.empty(n, a.dtype)
-    if channels == 1:
-        distance, start = _path(a.reshape(n), b.reshape(m), radius, path, profile)
-        learn(PATH, _path)
-    else:
-        distance, start = _path_of_channels(a, b, radius, path, profile)
+    distance, start = PATH.call(a, b, radius, path, profile)
     if distance >= 0:
         return distance, path[start:], profile
     profile[:] = np.nan
@@ -92,46 +84,53 @@ def dtw_path(
 
 
 @numba.njit(cache=True, nogil=True)
-def _path(
+def _path(x: Any, y: Any, radius: Any, path: Any, profile: Any) -> tuple[float, int]:
+    """Fill `profile`, and `path` from its end; the distance, and the path's first row.
+
+    `path` has n + m rows, `profile` n numbers of the precision of x. The distance is -1
+    where it is not finite, or the other arguments need a closer look.
+    """
+    n, m, band = x.n, y.n, radius.value
+    if x.axes != y.axes or x.channels != y.channels or x.precision != y.precision:
+        return -1.0, 0
+    if min(n, m, x.channels) == 0 or band < abs(n - m):
+        return -1.0, 0
+    band = min(band, max(n, m) - 1)
+    rows = numba.carray(path.data, (n + m, 2), np.intp)
+    if x.precision == FLOAT32:
+        a = numba.carray(x.data, n * x.channels, np.float32)
+        b = numba.carray(y.data, m * x.channels, np.float32)
+        return _traced(a, b, n, m, band, rows, numba.carray(profile.data, n, np.float32))
+    if x.precision == FLOAT64:
+        c = numba.carray(x.data, n * x.channels, np.float64)
+        d = numba.carray(y.data, m * x.channels, np.float64)
+        return _traced(c, d, n, m, band, rows, numba.carray(profile.data, n, np.float64))
+    return -1.0, 0
+
+
+PATH = Entry(_path, SERIES, SERIES, WHOLE, SERIES, SERIES)
+
+
+@numba.njit(cache=True, nogil=True)
+def _traced(
     x: NDArray[Any],
     y: NDArray[Any],
+    n: int,
+    m: int,
     radius: int,
     path: NDArray[np.intp],
     profile: NDArray[Any],
 ) -> tuple[float, int]:
-    """Fill `profile`, and `path` from its end; the distance, and the path's first row.
-
-    The distance is -1 where it is not finite, or the arguments need a closer look.
-    """
-    n, m = x.size, y.size
-    if n == 0 or m == 0 or radius < abs(n - m):
-        return -1.0, 0
-    if (n > 1 and x.strides[0] != x.itemsize) or (m > 1 and y.strides[0] != y.itemsize):
-        return -1.0, 0
-    radius = min(radius, max(n, m) - 1)
-    numbers, octets = _size(x, n, m, 1, radius)
+    """As _path, of flat series of `n` and `m` steps; checks nothing."""
+    channels = x.size // n
+    numbers, octets = _size(x, n, m, channels, radius)
     memory = on_stack(x)
     if numbers + octets // x.itemsize + 1 > memory.size:
         memory = aligned(x, numbers + octets // x.itemsize + 1)
     bits = memory[numbers:].view(np.uint8)[:octets]
-    return _trace(x, y, n, m, radius, memory[:numbers], bits, path, profile)
-
-
-@numba.njit(cache=True, nogil=True)
-def _path_of_channels(
-    x: NDArray[Any],
-    y: NDArray[Any],
-    radius: int,
-    path: NDArray[np.intp],
-    profile: NDArray[Any],
-) -> tuple[float, int]:
-    """As _path, for series of shape (n, d) and (m, d)."""
-    n, m, channels = x.shape[0], y.shape[0], x.shape[1]
-    numbers, octets = _size(x, n, m, channels, radius)
-    memory = aligned(x, numbers + octets // x.itemsize + 1)
-    bits = memory[numbers:].view(np.uint8)[:octets]
-    a, b = x.reshape(-1), y.reshape(-1)
-    return _trace_channels(a, b, n, m, radius, memory[:numbers], bits, path, profile)
+    if channels == 1:
+        return _trace(x, y, n, m, radius, memory[:numbers], bits, path, profile)
+    return _trace_channels(x, y, n, m, radius, memory[:numbers], bits, path, profile)
 
 
 @numba.njit(cache=True, nogil=True)
