@@ -72,6 +72,7 @@ def products_per_ns(*, of_bytes: bool) -> float:
     return CHAINS * ROUNDS * products / (1e9 * _least(lambda: spin(ROUNDS, out.ctypes.data)))
 
 
+@cache
 def read_gb_s(size: int) -> float:
     """Gigabytes a second that one core reads of `size` bytes, over and over."""
     data = np.ones(size // 8, np.int64)  # written: of zeros all pages would be one
