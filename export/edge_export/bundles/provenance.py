@@ -11,7 +11,9 @@ from pathlib import Path
 from edge_anomaly.files.bundle import Provenance
 from edge_export.data.recordings import Recording, digest
 
-__all__ = ["commit", "provenance", "versions"]
+__all__ = ["HELD_OUT", "commit", "provenance", "versions"]
+
+HELD_OUT = "held_out"  # among the metrics: the last share of each device's time that was held out
 
 PACKAGES = ("edge-anomaly-agent", "numpy", "onnx", "onnxruntime", "torch")
 

@@ -34,7 +34,7 @@ from edge_export.bundles.package import (
     record_golden,
     write_bundle,
 )
-from edge_export.bundles.provenance import provenance
+from edge_export.bundles.provenance import HELD_OUT, provenance
 from edge_export.calibration.calibrate import calibrate
 from edge_export.calibration.references import healthy_periods, healthy_reference, longest_still
 from edge_export.calibration.rules import Rule
@@ -147,7 +147,8 @@ def train_bundle(
         for branch, batch in zip(draft.branches, held, strict=True)
         if branch.graphs
     }
-    said = provenance(recordings, plan.command, config.seed, {**trained.metrics, **missed})
+    metrics = {HELD_OUT: float(config.held_out), **trained.metrics, **missed}
+    said = provenance(recordings, plan.command, config.seed, metrics)
     files = assemble(
         trained,
         replace(draft, threshold=threshold, provenance=said),

@@ -36,11 +36,12 @@ from edge_export.calibration.rhythm_fits import fit_features, fit_forest, fit_pr
 from edge_export.calibration.rules import BUDGET, HOUR_OF_WEEK, Rule
 from edge_export.calibration.vibration_fits import fit_lines
 
-__all__ = ["FITS", "LEARNT", "MINIMUM", "calibrate", "thresholds"]
+__all__ = ["FITS", "LEARNT", "MINIMUM", "calibrate", "thresholds", "without_themselves"]
 
 Floats = NDArray[np.float32]
 
 MINIMUM = 30  # held-out windows of a device below which no deviation is worth the name
+SAME = 1e-3  # of the largest: constants that differ by less came of the same windows
 DAYS_TO_COUNT = 100  # of healthy time, to count alarms of a budget in
 
 
@@ -123,6 +124,54 @@ def thresholds(
             ]
         )
     return found
+
+
+def without_themselves(
+    manifest: Manifest, constants: Mapping[str, NDArray[Any]], held: Sequence[Batch]
+) -> Floats:
+    """Scores of the windows that `calibrate` was given, each by what all the others say, (N,).
+
+    A bundle scores them too low: its constants come of these very windows. These are the scores
+    that its thresholds came of, and that other thresholds may come of.
+
+    Args:
+        manifest: Of the bundle.
+        constants: All of its calibration.npz.
+        held: What each branch's graph answers to the held-out windows.
+    """
+
+    def run(branch: Branch | None, tracks: Floats, batch: Batch) -> Floats:
+        stages = manifest.recipe if branch is None else branch.recipe
+        for position, stage in enumerate(stages):
+            seen = Fitting(stage, branch, manifest, tracks, batch)
+            tracks = Recipe(manifest, constants, branch, slice(position, position + 1)).run(
+                tracks, batch
+            )
+            if stage.stage in LEFT_OUT:
+                prefix = constant_key(position, stage.stage, "", branch.name if branch else "")
+                fitted = {
+                    key.removeprefix(prefix): value
+                    for key, value in constants.items()
+                    if key.startswith(prefix)
+                }
+                # A family may have brought its own, from what it learnt from: those stand.
+                if _same(FITS[stage.stage](seen), fitted):
+                    tracks = LEFT_OUT[stage.stage](seen, fitted, tracks)
+        return tracks
+
+    ends = [
+        run(branch, batch.residual, batch)
+        for branch, batch in zip(manifest.branches, held, strict=True)
+    ]
+    return run(None, side_by_side(ends), held[0])[:, 0]
+
+
+def _same(fitted: Constants, others: Constants) -> bool:
+    """Whether constants are equal but for what processors differ by."""
+    return all(
+        np.abs(value - others[name]).max() <= SAME * np.abs(value).max()
+        for name, value in fitted.items()
+    )
 
 
 def _prolonged(held: Fitting, learnt: Floats, windows: Batch) -> Fitting:

@@ -17,7 +17,14 @@ from edge_export.commands import options
 from edge_export.data.sources import NAMES, healthy
 from edge_export.evaluation.scoreboard import legible
 from edge_export.graphs.verify import load_model
-from edge_export.recalibration.recalibrate import Finding, Recalibrated, held_out, recalibrate, save
+from edge_export.recalibration.recalibrate import (
+    Finding,
+    Recalibrated,
+    held_out,
+    overlap,
+    recalibrate,
+    save,
+)
 from edge_export.recalibration.verdicts import read_verdicts
 
 __all__ = ["register", "run", "show"]
@@ -68,7 +75,13 @@ def register(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the clas
         help="drift: how far back the median looks (default a day)",
     )
     options.file(command, "--labels", "operators' verdicts on events")
-    options.held_out(command, "where that is all there is")
+    add(
+        "--held-out",
+        type=options.share,
+        metavar="SHARE",
+        help="last share of training time, where that is all there is and the bundle does not "
+        "say what was held out",
+    )
     options.delays(command)
     options.folder(command, "--out", "default: the bundle itself", metavar="BUNDLE")
 
@@ -81,9 +94,15 @@ def run(arguments: argparse.Namespace, _words: Sequence[str]) -> None:
     recordings, part = held_out(bundle, healthy(arguments.data), arguments.held_out)
     model = load_model(bundle)
     alarms = options.alarms(arguments)
-    found = recalibrate(bundle, model, recordings, rule, verdicts, alarms)
+    found = recalibrate(bundle, model, recordings, rule, verdicts, alarms, own=part)
     if not part:
         sys.stderr.write("taken as time that the model did not learn from: all of it\n")
+        known = overlap(bundle, recordings)
+        if known:
+            sys.stderr.write(
+                f"warning: the recordings of {', '.join(known)} reach into the bundle's own "
+                "training time, of which scores are too low: begin them behind it\n"
+            )
     show(found, Console())
     out = arguments.out or arguments.bundle
     save(bundle, model, found, arguments.bundle, out)

@@ -1,7 +1,9 @@
 """A bundle's thresholds set anew: by another rule, on newer healthy time, by operators' verdicts.
 
 The model and its recipe stay. Expected false alarms are counted out of sample: the thresholds of
-one half of the healthy time are tried on the other, and the other way round.
+one half of the healthy time are tried on the other, and the other way round. Of the time that the
+bundle held out in its own training each window is scored by constants that it had no part in: by
+the bundle's own it would lie too low, and so would a threshold on a distance.
 """
 
 from collections.abc import Sequence
@@ -19,6 +21,8 @@ from edge_anomaly.files.config import Alarms
 from edge_anomaly.ports import Model
 from edge_anomaly.scoring import HOURLY
 from edge_export.bundles.package import REPORT, pack, record_golden, rest_of, write_bundle
+from edge_export.bundles.provenance import HELD_OUT
+from edge_export.calibration.calibrate import without_themselves
 from edge_export.calibration.rates import Rate, rate
 from edge_export.calibration.rules import Rule
 from edge_export.data.recordings import (
@@ -31,11 +35,11 @@ from edge_export.data.recordings import (
     windows,
 )
 from edge_export.evaluation.detectors import by_bundle
-from edge_export.graphs.answers import Draft
+from edge_export.graphs.answers import Draft, answers
 from edge_export.recalibration.healthy_time import HealthyTime
 from edge_export.recalibration.verdicts import Verdict
 
-__all__ = ["Finding", "Recalibrated", "held_out", "recalibrate", "save"]
+__all__ = ["Finding", "Recalibrated", "held_out", "overlap", "recalibrate", "save"]
 
 
 @dataclass(frozen=True)
@@ -69,34 +73,72 @@ class Recalibrated:
 
 
 def held_out(
-    bundle: Bundle, recordings: Sequence[Recording], share: float
+    bundle: Bundle, recordings: Sequence[Recording], share: float | None = None
 ) -> tuple[list[Recording], bool]:
     """The time that the model did not learn from, and whether it is a part of what it learnt.
 
-    All of `recordings`, or their last `share` if they are what the bundle was trained on.
+    Args:
+        bundle: What is to be calibrated.
+        recordings: All of them; or their last share if they are what it was trained on.
+        share: That was held out, where the bundle does not say.
+
+    Raises:
+        RecordingError: It says another one, or neither says any.
     """
-    if digest(recordings) != bundle.manifest.provenance.data_sha256:
+    said = bundle.manifest.provenance
+    if digest(recordings) != said.data_sha256:
         return list(recordings), False
+    own = said.metrics.get(HELD_OUT, share)
+    if own is None:
+        raise RecordingError(
+            "the bundle was trained on these recordings and does not say what share was held out: "
+            "tell it by --held-out, or bring newer time"
+        )
+    if share not in {None, own}:
+        raise RecordingError(
+            f"training held out the last {own:g} of these recordings, not {share:g}: thresholds "
+            "come of that time, or of newer one"
+        )
     total = {
         r.device: sum(o.t_ns.size for o in recordings if o.device == r.device) for r in recordings
     }
     passed, kept = dict.fromkeys(total, 0), []
     for recording in recordings:
         rows = recording.t_ns.size
-        first = max(0, int(total[recording.device] * (1 - share)) - passed[recording.device])
+        first = max(0, int(total[recording.device] * (1 - own)) - passed[recording.device])
         passed[recording.device] += rows
         if first < rows:
             kept.append(cut(recording, int(recording.t_ns[first]), int(recording.t_ns[-1]) + 1))
     return kept, True
 
 
-def recalibrate(
+def overlap(bundle: Bundle, recordings: Sequence[Recording]) -> list[str]:
+    """Devices whose recordings reach into the time that the bundle's constants come of.
+
+    Its golden windows are of that time. What was trained on would be taken for new.
+    """
+    golden, manifest = bundle.golden, bundle.manifest
+    newest = (golden.slot + 1) * manifest.period_ns - 1
+    return sorted(
+        {
+            r.device
+            for r in recordings
+            if r.t_ns.size and r.device in manifest.devices
+            for t in newest[golden.device == manifest.devices.index(r.device)].tolist()
+            if r.t_ns[0] <= t <= r.t_ns[-1]
+        }
+    )
+
+
+def recalibrate(  # noqa: PLR0913 - each is its caller's to say
     bundle: Bundle,
     model: Model,
     recordings: Sequence[Recording],
     rule: Rule,
     verdicts: Sequence[Verdict] = (),
     alarms: Alarms | None = None,
+    *,
+    own: bool = False,
 ) -> Recalibrated:
     """New thresholds for the devices in `recordings`; the others keep theirs.
 
@@ -110,6 +152,7 @@ def recalibrate(
         rule: Of the new thresholds.
         verdicts: What operators said about alarms.
         alarms: When the agent raises and clears; its defaults by default.
+        own: Whether this is the time that the bundle's training held out: see `held_out`.
 
     Raises:
         RecordingError: Devices or signals are not the bundle's, a verdict is about another
@@ -124,7 +167,11 @@ def recalibrate(
         min_coverage=manifest.min_coverage,
     )
     seen = windows(recordings, slicing, manifest.devices, bundle.calibration["fill"])
-    score = by_bundle(bundle, model, seen, np.arange(len(manifest.devices))).score
+    if own:
+        held = answers(manifest, bundle.calibration, model, seen)
+        score = without_themselves(manifest, bundle.calibration, held)
+    else:
+        score = by_bundle(bundle, model, seen, np.arange(len(manifest.devices))).score
     constants = {key: np.array(value) for key, value in bundle.calibration.items() if key != HOURLY}
     if rule == Rule.of(manifest.threshold) and HOURLY in bundle.calibration:
         constants[HOURLY] = np.array(bundle.calibration[HOURLY])

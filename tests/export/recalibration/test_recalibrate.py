@@ -14,10 +14,10 @@ from edge_export.bundles.package import read_bundle
 from edge_export.bundles.train import Plan, train_bundle
 from edge_export.calibration.rules import Rule
 from edge_export.cli import main
-from edge_export.data.recordings import Recording, digest
+from edge_export.data.recordings import Recording, cut, digest
 from edge_export.families import find
 from edge_export.graphs.verify import load_model
-from edge_export.recalibration.recalibrate import held_out, recalibrate, save
+from edge_export.recalibration.recalibrate import held_out, overlap, recalibrate, save
 from edge_export.recalibration.verdicts import Verdict
 
 SINGLE = Alarms(raise_=Raise(windows=1), clear=Clear(windows=1))
@@ -67,6 +67,58 @@ def test_of_what_the_model_was_trained_on_only_the_last_share_counts(bundle: Bun
     other, part = held_out(bundle, train[:2], 0.2)
     assert not part
     assert other == train[:2]
+
+
+def test_the_share_is_the_one_that_training_held_out(bundle: Bundle) -> None:
+    train = [healthy(one) for one in WHOLE]
+    own = find("const").presets["default"].held_out
+    assert bundle.manifest.provenance.metrics["held_out"] == own
+    kept, _ = held_out(bundle, train)
+    assert {recording.t_ns.size for recording in kept} == {round(own * HEALTHY)}
+    with pytest.raises(RecordingError, match=f"held out the last {own:g} .* not 0.9"):
+        held_out(bundle, train, 0.9)
+
+
+def test_a_bundle_that_does_not_say_what_it_held_out_must_be_told(bundle: Bundle) -> None:
+    train = [healthy(one) for one in WHOLE]
+    said = msgspec.structs.replace(bundle.manifest.provenance, metrics={})
+    manifest = msgspec.structs.replace(bundle.manifest, provenance=said)
+    with pytest.raises(RecordingError, match="tell it by --held-out"):
+        held_out(replace(bundle, manifest=manifest), train)
+
+
+@pytest.mark.parametrize(
+    ("family", "preset", "smaller"),
+    [
+        ("pca", "default", {}),
+        ("pca", "mahalanobis", {}),  # measured by what it learnt from, not by held-out time
+        ("lstm-ae", "mahalanobis", {"window": 4, "outer": 4, "inner": 4, "latent": 2, "epochs": 1}),
+    ],
+)
+def test_the_bundles_own_rule_on_its_own_held_out_time_gives_its_own_thresholds(
+    tmp_path: Path, family: str, preset: str, smaller: dict[str, int]
+) -> None:
+    train = [cut(one, 0, 300 * MINUTE) for one in WHOLE]
+    rule = Rule("mean-std", 3.0)
+    config = replace(find(family).presets[preset], held_out=0.2, **smaller)
+    plan = Plan(name="pumps", rule=rule, torchscript=False)
+    bundle = train_bundle(family, train, config, tmp_path / "pumps", plan)
+    kept, own = held_out(bundle, train)
+    found = recalibrate(bundle, load_model(bundle), kept, rule, own=own)
+    threshold = bundle.calibration["threshold"]
+    np.testing.assert_allclose(found.constants["threshold"], threshold, rtol=1e-4)
+    if (
+        smaller
+    ):  # taken for new, each of some 57 windows lies too close to a mean that it is part of
+        flattered = recalibrate(bundle, load_model(bundle), kept, rule)
+        assert (flattered.constants["threshold"] < 0.97 * threshold).all()
+
+
+def test_tells_of_recordings_that_reach_into_the_time_of_training(
+    bundle: Bundle, newer: list[Recording]
+) -> None:
+    assert overlap(bundle, newer) == ["c-1", "c-2", "c-3"]
+    assert overlap(bundle, [broken(one) for one in WHOLE]) == []
 
 
 def test_a_device_in_two_recordings_is_cut_as_one(bundle: Bundle) -> None:
