@@ -147,7 +147,12 @@ def _combined(names: Sequence[str], trained: Sequence[Trained], config: Mixed) -
         for name, member in zip(names, trained, strict=True)
         for key, value in member.metrics.items()
     }
-    return Trained(branches, [combine], constants, metrics)
+    curves = {
+        f"{name}: {key}": losses
+        for name, member in zip(names, trained, strict=True)
+        for key, losses in member.curves.items()
+    }
+    return Trained(branches, [combine], constants, metrics, curves)
 
 
 def _moved(grown: Grown, member: Trained, name: str) -> dict[str, NDArray[Any]]:

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +23,17 @@ from edge_export.graphs.exporting import to_onnx, to_torchscript
 from edge_export.graphs.verify import TorchGraph
 from edge_export.training.loop import Course, Step, fit
 
-__all__ = ["FAMILIES", "PRESETS", "grow", "joined", "latents", "new_model", "train", "vitality"]
+__all__ = [
+    "FAMILIES",
+    "PRESETS",
+    "Losses",
+    "grow",
+    "joined",
+    "latents",
+    "new_model",
+    "train",
+    "vitality",
+]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +55,18 @@ SAMPLED = 8192  # windows that reconstruction is judged by, at most
 LEAST_STEPS = 64  # in an epoch: with fewer, five hundred windows teach a latent nothing at all
 FEWER = 10.0  # by which beta is divided from one attempt to the next
 LONGER = 2  # times as many epochs has every attempt but the first
+
+
+class Losses(NamedTuple):
+    """Held-out losses by epoch, the first before training."""
+
+    autoencoder: list[float]
+    predictor: list[float]  # none where no windows follow each other
+
+    @property
+    def curves(self) -> dict[str, list[float]]:
+        """By the names that a report shows."""
+        return {f"{part}, held out": losses for part, losses in self._asdict().items() if losses}
 
 
 def joined(parts: Split, correlation: float) -> Tensor:
@@ -79,8 +102,8 @@ def _scaled_mean(parts: Split, scaler: Scaler, d: int) -> Tensor:
     return usual
 
 
-def train(model: Gevae, parts: Split, course: Course, then: Course) -> list[float]:
-    """Train the autoencoder, then the predictor on its latents; the held-out losses of the first.
+def train(model: Gevae, parts: Split, course: Course, then: Course) -> Losses:
+    """Train the autoencoder, then the predictor on its latents.
 
     Args:
         model: Trained in place.
@@ -107,9 +130,9 @@ def train(model: Gevae, parts: Split, course: Course, then: Course) -> list[floa
     judged = parts.held[::every]
     losses = fit(model, passes * len(some), loss, lambda: _held_loss(model, judged), course, learnt)
     before, after = (latents(model, windows) for windows in (parts.fit, parts.held))
-    _train_predictor(model, parts, before, after, then)
+    predicted = _train_predictor(model, parts, before, after, then)
     model.cpu()
-    return losses
+    return Losses(losses, predicted)
 
 
 @torch.no_grad()
@@ -125,12 +148,12 @@ def latents(model: Gevae, windows: Windows) -> Tensor:
 
 def _train_predictor(
     model: Gevae, parts: Split, before: Tensor, after: Tensor, course: Course
-) -> None:
+) -> list[float]:
     length = model.config.latents
     learn, judge = (_runs(windows, length) for windows in (parts.fit, parts.held))
     if not len(learn) or not len(judge):
         log.info("no %d windows in a row: the last latent stands for the next", length + 1)
-        return
+        return []
     before, after = before.to(course.device), after.to(course.device)
     size = before.var(dim=0).clamp_min(1e-6)
 
@@ -143,7 +166,7 @@ def _train_predictor(
     def held_out() -> float:
         return float(error(after, judge))
 
-    fit(
+    return fit(
         model.predictor,
         len(learn),
         lambda rows, _: error(before, learn[rows]),
@@ -270,16 +293,17 @@ def _train(material: Material, config: Config) -> Trained:
         branches=[grow(model, branch, torchscript=material.torchscript)],
         recipe=_recipe(material, config),
         metrics={
-            "epochs": float(len(losses) - 1),
-            "held_out_loss": min(losses),
+            "epochs": float(len(losses.autoencoder) - 1),
+            "held_out_loss": min(losses.autoencoder),
             "edges": edges,
             "beta": config.beta,
             **found,
         },
+        curves=losses.curves,
     )
 
 
-def _attempt(material: Material, config: Config, attempt: int) -> tuple[Gevae, list[float]]:
+def _attempt(material: Material, config: Config, attempt: int) -> tuple[Gevae, Losses]:
     """A trained model and its held-out losses."""
     model = new_model(material.parts, config)
     course = Course(

@@ -190,8 +190,8 @@ def _training(material: Material) -> Section | None:
         "training",
         "training",
         "How it learnt",
-        "The held-out curve must fall with the other and level out; where it rises the model has "
-        "begun to learn its recordings by heart.",
+        "Loss on time that nothing was learnt from: it must fall and level out. Where it rises "
+        "again the model has begun to learn its recordings by heart.",
         charts=[Chart(charts_model.training(material.curves))],
     )
 

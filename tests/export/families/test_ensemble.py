@@ -12,6 +12,7 @@ from edge_export.data.recordings import Recording
 from edge_export.families import find
 from edge_export.families.ensemble import HOWS, Mixed, ensemble
 from edge_export.families.family import Material, Trained
+from edge_export.report.gather import read_curves
 
 
 def test_a_member_learns_from_the_windows_that_it_learns_from_alone(
@@ -47,6 +48,16 @@ def test_an_ensemble_ends_in_the_way_that_is_asked_for(
     [combine] = made.manifest.recipe
     assert (combine.stage, combine.how, combine.scaled) == ("combine", how, True)
     assert [branch.name for branch in made.manifest.branches] == ["var1", "pca"]
+
+
+def test_a_report_shows_how_each_member_learnt(recordings: list[Recording], tmp_path: Path) -> None:
+    small = replace(find("lstm-ae").presets["default"], outer=4, inner=4, latent=2, epochs=2)
+    mixed = Mixed({"lstm-ae": small, "pca": find("pca").presets["default"]})
+    family, plan = find("lstm-ae+pca"), Plan(name="two", torchscript=False)
+    train_bundle(family, recordings, mixed, tmp_path / "two", plan)
+    assert {name: loss.size for name, loss in read_curves(tmp_path / "two").items()} == {
+        "lstm-ae: held out": 3
+    }
 
 
 def test_an_ensemble_ends_on_the_scale_of_its_scores_unless_told_otherwise() -> None:

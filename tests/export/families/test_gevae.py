@@ -277,8 +277,19 @@ def test_few_windows_are_gone_over_often_enough_to_teach_something(parts: Split)
     model = new_model(some, replace(TINY, embedded=True))
     before = model.encoder.mean.weight.detach().clone()
     losses = train(model, some, Course(1, TINY.batch, 2e-3, 2, 0), Course(1, 64, 1e-3, 2, 0))
-    assert losses[1] < 0.9 * losses[0]  # one pass over forty windows is one step
+    first, last = losses.autoencoder
+    assert last < 0.9 * first  # one pass over forty windows is one step
     assert not torch.equal(before, model.encoder.mean.weight)
+
+
+def test_the_losses_of_both_parts_are_there_to_be_shown(parts: Split) -> None:
+    model = new_model(parts, TINY)
+    losses = train(model, parts, Course(2, TINY.batch, 2e-3, 9, 0), Course(3, 64, 1e-3, 9, 0))
+    shown = {name: len(curve) for name, curve in losses.curves.items()}
+    assert shown == {"autoencoder, held out": 3, "predictor, held out": 4}
+    lonely = replace(parts, fit=parts.fit[::2], held=parts.held[:1])
+    alone = train(model, lonely, Course(1, TINY.batch, 2e-3, 9, 0), Course(1, 64, 1e-3, 9, 0))
+    assert list(alone.curves) == ["autoencoder, held out"]
 
 
 def test_vitality_tells_a_model_that_says_nothing(parts: Split) -> None:
