@@ -17,16 +17,17 @@ from edge_export.data.recordings import Windows
 from edge_export.data.split import Split
 from edge_export.families.family import Family, Grown, Material, Trained, UselessModelError
 from edge_export.families.gevae import Config, Gevae, Scaler, divergence
-from edge_export.families.gevae_dense import DenseDecoder, DenseEncoder
+from edge_export.families.gevae_dense import FAINTEST, DenseDecoder, DenseEncoder, faintest
 from edge_export.families.gevae_graphs import WISHES, Ahead, Encode, Named, NamedAhead, scored
 from edge_export.graphs.exporting import to_onnx, to_torchscript
-from edge_export.graphs.verify import TorchGraph
+from edge_export.graphs.verify import ParityError, TorchGraph
 from edge_export.training.loop import Course, Step, fit
 
 __all__ = [
     "FAMILIES",
     "PRESETS",
     "Losses",
+    "check_attention",
     "grow",
     "joined",
     "latents",
@@ -281,6 +282,7 @@ def _train(material: Material, config: Config) -> Trained:
         epochs = config.epochs * (LONGER if attempt == 1 else 1)
         config = replace(config, beta=config.beta / FEWER, epochs=epochs)
         log.warning("gevae: %s: trained anew with beta %g", useless, config.beta)
+    check_attention(model, material.parts.held)
     branch = Branch(
         name="main",
         window=config.window,
@@ -301,6 +303,26 @@ def _train(material: Material, config: Config) -> Trained:
         },
         curves=losses.curves,
     )
+
+
+def check_attention(model: Gevae, held: Windows) -> None:
+    """Whether a gateway's graph can tell neighbours from strangers.
+
+    Args:
+        model: Trained.
+        held: Real windows.
+
+    Raises:
+        ParityError: In some of them a node all but ignores every neighbour, itself as well.
+    """
+    some = held[:: 1 + len(held) // CHUNK]
+    found = faintest(model, torch.from_numpy(some.window), torch.from_numpy(some.device))
+    if found < FAINTEST:
+        raise ParityError(
+            f"gevae: a node's nearest neighbour has an affinity of {found:.0f}, and below "
+            f"{FAINTEST:g} a gateway's graph tells neighbours from strangers no more: train with a "
+            "lower learning_rate, fewer epochs or another seed"
+        )
 
 
 def _attempt(material: Material, config: Config, attempt: int) -> tuple[Gevae, Losses]:

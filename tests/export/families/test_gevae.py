@@ -17,10 +17,18 @@ from edge_export.data.split import Split, split
 from edge_export.families import find
 from edge_export.families.family import UselessModelError
 from edge_export.families.gevae import Config, Gat, Gevae, divergence
-from edge_export.families.gevae_bundle import PRESETS, grow, joined, new_model, train, vitality
-from edge_export.families.gevae_dense import DenseDecoder, DenseEncoder, DenseGat
+from edge_export.families.gevae_bundle import (
+    PRESETS,
+    check_attention,
+    grow,
+    joined,
+    new_model,
+    train,
+    vitality,
+)
+from edge_export.families.gevae_dense import DenseDecoder, DenseEncoder, DenseGat, faintest
 from edge_export.families.gevae_graphs import WISHES, Ahead, Encode, scored
-from edge_export.graphs.verify import load
+from edge_export.graphs.verify import ParityError, load
 from edge_export.training.loop import Course
 
 MINUTE = 60 * 10**9
@@ -65,18 +73,55 @@ def dense(gat: Gat, nodes: torch.Tensor) -> torch.Tensor:
 CHAIN = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
 
 
+def sharpened(gat: Gat, nodes: torch.Tensor, affinity: float) -> None:
+    """Scale attention so that affinities in `nodes` reach up to this, either way."""
+    with torch.no_grad():
+        by_head = gat.conv.lin(nodes).reshape(-1, TINY.heads, gat.conv.out_channels)
+        for attention in (gat.conv.att_src, gat.conv.att_dst):
+            attention.mul_(affinity / 2 / (by_head * attention).sum(2).abs().max())
+
+
 @pytest.mark.parametrize("concat", [True, False], ids=["side by side", "averaged"])
+@pytest.mark.parametrize("affinity", [80, 180])
 def test_attention_that_all_but_ignores_some_neighbours_is_still_that_of_pytorch_geometric(
+    affinity: float,
     concat: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     torch.manual_seed(0)
     gat = Gat(3, TINY, CHAIN, concat=concat)
     nodes = torch.randn(64, 4, 3)
+    sharpened(gat, nodes, affinity)
     with torch.no_grad():
-        by_head = gat.conv.lin(nodes).reshape(-1, TINY.heads, TINY.head)
-        for attention in (gat.conv.att_src, gat.conv.att_dst):
-            attention.mul_(40 / (by_head * attention).sum(2).abs().max())  # affinities up to 80
         torch.testing.assert_close(dense(gat, nodes), gat(nodes), atol=1e-6, rtol=1e-5)
+
+
+def test_a_stranger_does_not_count_however_close_it_seems() -> None:
+    torch.manual_seed(0)
+    gat = Gat(3, TINY, CHAIN, concat=True)
+    nodes = torch.randn(64, 4, 3)
+    sharpened(gat, nodes, 4000)
+    conv = gat.conv
+    with torch.no_grad():
+        conv.att_dst.zero_()  # who hears says nothing; who sends says up to 2000
+        sends = (conv.lin(nodes).reshape(64, 4, TINY.heads, -1) * conv.att_src).sum(3)
+        near = [[0, 1], [0, 1, 2], [1, 2], [3]]
+        nearest = torch.stack([sends[:, rows].amax(dim=1) for rows in near], dim=1).amin(dim=(1, 2))
+        kept = nodes[nearest > -150]
+        assert 4 < len(kept) < 64
+        assert sends.max() > 1000
+        torch.testing.assert_close(dense(gat, kept), gat(kept), atol=1e-6, rtol=1e-5)
+
+
+def test_a_model_whose_nodes_ignore_all_their_neighbours_is_refused(parts: Split) -> None:
+    model = new_model(parts, TINY).eval()
+    check_attention(model, parts.held)
+    window, device = windows(parts, 64)
+    with torch.no_grad():
+        shown = model.encoder.nodes(model.scaler(window, device)) + model.encoder.embedding
+    sharpened(model.encoder.first, shown, 2000)
+    assert faintest(model, window, device) < -150
+    with pytest.raises(ParityError, match=r"an affinity of -\d+, and below -100 .* learning_rate"):
+        check_attention(model, parts.held)
 
 
 @pytest.mark.parametrize("size", [0.0, 1e4, 1e18], ids=["none", "large", "enormous"])
