@@ -48,6 +48,7 @@ def test_publishes_the_will_of_a_client_that_dies(broker: Broker) -> None:
         assert isinstance(sock, socket.socket)
         sock.shutdown(socket.SHUT_RDWR)
         eventually(lambda: watcher.payloads == [b"offline"])
+        dying.close()
 
 
 def test_carries_user_properties(broker: Broker) -> None:

@@ -1,3 +1,5 @@
+import gc
+import socket
 import threading
 
 import pytest
@@ -31,6 +33,22 @@ def test_publishes_retained_messages_and_knows_when_they_are_taken(broker: Broke
     with peer(broker.url, "late") as late:
         late.subscribe("label")
         eventually(lambda: late.payloads == [b"1"])
+
+
+def open_sockets() -> set[socket.socket]:
+    # Not isinstance: some objects of torch look into themselves for a class, and warn.
+    every = (one for one in gc.get_objects() if issubclass(type(one), socket.socket))
+    return {one for one in every if one.fileno() >= 0}
+
+
+def test_leaves_no_socket_to_the_garbage_collector(broker: Broker) -> None:
+    before = open_sockets()
+    client = PlainClient(broker.url, ["plant/#"])
+    client.connect()
+    made = open_sockets() - before
+    assert made
+    client.close()
+    assert [one for one in made if one.fileno() >= 0] == []
 
 
 def test_subscribes_again_after_a_broker_restart(broker: Broker) -> None:

@@ -159,6 +159,19 @@ def test_leaves_a_broker_that_accepts_and_never_answers(caplog: pytest.LogCaptur
         assert link.connections == 0
 
 
+def test_hangs_up_on_a_broker_that_has_not_answered_when_it_is_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        deaf.settimeout(PATIENCE_S)
+        with linked(f"mqtt://127.0.0.1:{deaf.getsockname()[1]}") as link:
+            link.poll(0)
+            stream, _ = deaf.accept()
+        with stream:
+            stream.settimeout(PATIENCE_S)
+            while stream.recv(1000):  # its CONNECT, then the end
+                pass
+        assert link._client.socket() is None
+
+
 def speaking(link: MqttLink) -> str:
     return "5" if link._client.protocol == MQTTProtocolVersion.MQTTv5 else "3.1.1"
 

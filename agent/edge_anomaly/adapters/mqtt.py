@@ -187,14 +187,19 @@ class MqttLink:
 
     def close(self, last_words: Iterable[Publish], timeout_s: float = 5.0) -> None:
         """Send what is still to be sent, then disconnect without the will."""
-        if not self._client.is_connected():
-            return
+        try:
+            if self._client.is_connected():
+                self._part(last_words, time.monotonic() + timeout_s)
+        finally:
+            self._client.hang_up()
+
+    def _part(self, last_words: Iterable[Publish], deadline: float) -> None:
+        """Send what is to be said, wait for its confirmation, disconnect."""
         for item in last_words:
             if item.qos:
                 self.send(0, item)
             else:
                 self.publish([item])
-        deadline = time.monotonic() + timeout_s
         while not self._under_way.keys() <= {*self._client.confirmed} and (
             time.monotonic() < deadline
         ):

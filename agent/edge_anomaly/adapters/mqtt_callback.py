@@ -8,12 +8,13 @@ from collections import Counter
 import paho.mqtt.client as paho
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge_anomaly.adapters.mqtt_socket import Client
 from edge_anomaly.values import Message
 
 __all__ = ["CallbackClient"]
 
 
-class CallbackClient(paho.Client):
+class CallbackClient(Client):
     """The same to its user as `TapClient`."""
 
     fault = ""

@@ -10,7 +10,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_anomaly.adapters.mqtt_socket import send_at_once
+from edge_anomaly.adapters.mqtt_socket import Client, send_at_once
 from edge_anomaly.errors import BrokerError
 
 __all__ = ["OnMessage", "PlainClient"]
@@ -57,7 +57,7 @@ class PlainClient:
         # away never says that it was sent after all.
         self._open = 0
         self._acknowledged = threading.Condition()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.max_inflight_messages = INFLIGHT
         self._client.on_socket_open = lambda _client, _data, sock: send_at_once(sock)
         self._client.on_connect = self._on_connect
@@ -102,6 +102,7 @@ class PlainClient:
         """Disconnect and end the client's thread."""
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.hang_up()
 
     def __enter__(self) -> Self:
         self.connect()

@@ -18,7 +18,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from edge_anomaly.adapters.mqtt_tap import MalformedPacketError, Tap, acknowledgements
 from edge_anomaly.values import Message
 
-__all__ = ["Descriptor", "TapClient", "TapSocket", "send_at_once"]
+__all__ = ["Client", "Descriptor", "TapClient", "TapSocket", "send_at_once"]
 
 READ_BYTES = 1 << 18
 WRITE_BYTES = 1 << 20  # that wait for the broker; beyond it paho waits
@@ -136,7 +136,18 @@ class TapSocket:
             self._stream.close()
 
 
-class TapClient(paho.Client):
+class Client(paho.Client):
+    """paho's, which leaves sockets open: that of a connection nobody answered, and two of its own.
+
+    Only its destructor closes them, and the garbage collector may come to the sockets first.
+    """
+
+    def hang_up(self) -> None:
+        """Close all of them, without a word to the broker; its thread, if any, has ended."""
+        self._reset_sockets()
+
+
+class TapClient(Client):
     """For subscriptions at QoS 0 and 1; `on_message` is never called."""
 
     def __init__(self, *args: object, **options: object) -> None:
