@@ -69,7 +69,14 @@ class Rule:
         )
 
     def threshold(self, score: Floats, step_ns: int = DAY_NS) -> float:
-        """The threshold over one device's scores, shape (n,), `step_ns` apart."""
+        """The threshold over one device's scores, shape (n,), `step_ns` apart.
+
+        A quantile q lies between two scores, as numpy has it by default. Of as many more like
+        them a share of 1 - (q (n - 1) + 1) / (n + 1) lies above: of 400 at 0.99 1.24 %, of 4000
+        1.02 %. Score number ceil(q (n + 1)) would keep 1 - q (Vovk, Gammerman and Shafer,
+        Algorithmic Learning in a Random World, 2005, section 2.2); the bundles that ship and the
+        tables that judge them do not take it.
+        """
         if self.name == MEAN_STD:
             return float(score.mean() + self.parameter * score.std())
         if self.name == BUDGET:
