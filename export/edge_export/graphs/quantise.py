@@ -3,7 +3,8 @@
 Dynamic quantisation: weights of matrix products become int8 once, inputs uint8 at each run,
 sums int32 (onnxruntime.quantization). A large dense network reads a quarter of the memory and is
 as much faster; recurrent ones gain nothing and drift. Only large products are rounded: small ones
-cost nothing, and all that a model says passes through the narrowest of them.
+cost little, and all that a model says passes through the narrowest of them. Of 8192 inputs those
+of 512 by 256 would make a run 4 % quicker and move the score by 1.2 % in the place of .6.
 """
 
 import logging
