@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from edge_kernels.arguments import FLOAT32, FLOAT64, SERIES, WHOLE, Entry
 from edge_kernels.band import check_cost, check_pair, check_radius, check_series
 from edge_kernels.diagonals import (
+    WEEK,
     cost_at,
     costs_of_channels,
     costs_size,
@@ -182,6 +183,8 @@ def _chains(
     if wide == 2 * lanes:
         both = fill(scratch, np.inf, 2)
         return _narrow(scratch, starts, costs, turns, radius, zeros, late, both)
+    if costs is None and wide == WEEK * lanes:
+        return _wide(scratch, starts, costs, turns, radius, zeros, late, WEEK * lanes, place)
     return _wide(scratch, starts, costs, turns, radius, zeros, late, wide, place)
 
 
@@ -249,7 +252,7 @@ def _to_odd(odd: Any, even: Any, inf: Any) -> Any:
     return least_bits(least_bits(odd, even), lower(even, inf))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, forceinline=True)
 def _wide(
     scratch: NDArray[Any],
     starts: tuple[int, int, int, int],
