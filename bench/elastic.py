@@ -41,6 +41,8 @@ class Case:
     """Vector instructions of arithmetic in `ours` that nothing of its design avoids."""
     steps: int = 0
     """Diagonals in `ours` that each wait for the one before."""
+    back: int = 0
+    """Steps of a way back in `ours`, that each wait for the one before."""
     dtype: type = np.float32
     arguments: tuple[Any, ...] = ()
     """What `ours` hands to a compiled kernel, where such a call is a large part of it."""
@@ -111,9 +113,10 @@ def path(n: int, at_least: float) -> Case:
                 at_least,
             ),
         ),
-        # As for a pair, and two comparisons; the way back is not in it.
+        # As for a pair, and two comparisons.
         instructions=(2 * n - 1) * _registers(radius) * 7,
         steps=2 * n - 1,
+        back=len(dtw_path(x32, y32, radius)[1]),
         arguments=(x32, y32, radius, np.empty((2 * n, 2), np.intp), np.empty(n, np.float32)),
     )
 

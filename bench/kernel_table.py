@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 from elastic import CASES, Case
-from limits import call_ns, instruction_ns, step_ns
+from limits import back_ns, call_ns, instruction_ns, step_ns
 from machine import machine
+from pair_parts import part_rows
 
 ROUNDS = 9
 ROUND_NS = 20_000_000  # each contender runs at least that long in a round
@@ -27,10 +28,11 @@ NOTE = """\
 Squared cost, radius ceil(0.1 n), one channel unless d says otherwise; medians of rounds in
 turns. The limit is the larger of two times, the least seen in the same rounds: that of
 the arithmetic's vector instructions, and, for a pair, that of its diagonals one behind the
-other (a path's way back is not in it); and for a pair, before that, a call from Python of a
-compiled kernel that does nothing with the same arguments: here {pair:.2f} us, and {path:.2f} us
-for a path with its two results. `at least` is the target, `at the limit` the ratio of a kernel
-that takes no more than the limit; on a busy machine either is a few per cent off.
+other; for a path, after that, the steps of its way back; and for a pair, before that, a call
+from Python of a compiled kernel that does nothing with the same arguments: here {pair:.2f} us,
+and {path:.2f} us for a path with its two results. `at least` is the target, `at the limit` the
+ratio of a kernel that takes no more than the limit; on a busy machine either is a few per cent
+off.
 """
 HEAD = """\
 | case | us a pair or row | of the limit | against | ratio | at the limit | at least | |
@@ -48,7 +50,7 @@ def main() -> None:
         for kind, name in (("pair", "one pair"), ("path", "path and profile"))
     }
     note = NOTE.format_map(calls)
-    text = f"# Kernels against peers\n\n{machine(PACKAGES)}\n\n{note}\n{HEAD}{table}"
+    text = f"# Kernels against peers\n\n{machine(PACKAGES)}\n\n{note}\n{HEAD}{table}\n{part_rows()}"
     file.write_text(text, "utf-8")
     sys.stdout.write(file.read_text("utf-8"))
 
@@ -80,7 +82,8 @@ def limit(case: Case) -> float:
         return 0
     steps = case.steps * step_ns(case.dtype) if case.steps else 0
     call = call_ns(case.arguments) if case.arguments else 0
-    return call + max(case.instructions * instruction_ns(case.dtype), steps)
+    back = case.back * back_ns() if case.back else 0
+    return call + max(case.instructions * instruction_ns(case.dtype), steps) + back
 
 
 def check(name: str, case: Case) -> None:

@@ -20,7 +20,7 @@ from edge_kernels.lanes import add, add_square, fill, least, least_bits, sub, wi
 from edge_kernels.memory import load, store
 from edge_kernels.shuffles import lift, lower
 
-__all__ = ["call_ns", "instruction_ns", "step_ns"]
+__all__ = ["back_ns", "call_ns", "instruction_ns", "step_ns"]
 
 SAMPLES = 10  # so short that a busy neighbour leaves some of them alone
 REGISTERS = 2  # a cell of each, so that no instruction waits for the one before
@@ -40,6 +40,18 @@ def instruction_ns(dtype: type, rounds: int = 2_000) -> float:
 def step_ns(dtype: type, rounds: int = 2_000) -> float:
     """Nanoseconds from one anti-diagonal to the next: a shift, a minimum, a sum."""
     return _ns(_step, dtype, rounds) / 2
+
+
+def back_ns(rounds: int = 2_000) -> float:
+    """Nanoseconds of one step of a path's way back: a bit is loaded, and chooses the next."""
+    bits = np.zeros(2 * rounds, np.uint8)
+    _back(bits, 1)  # compile
+    samples = []
+    for _ in range(SAMPLES):
+        start = time.process_time_ns()
+        _back(bits, rounds)
+        samples.append(time.process_time_ns() - start)
+    return min(samples) / rounds
 
 
 def call_ns(arguments: tuple[Any, ...], rounds: int = 200) -> float:
@@ -64,6 +76,19 @@ def _ns(kernel: Callable[..., None], dtype: type, rounds: int) -> float:
         kernel(scratch, rounds)
         samples.append(time.process_time_ns() - start)
     return min(samples) / rounds
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
+def _back(bits: NDArray[np.uint8], rounds: int) -> int:
+    """`rounds` times the choice between two places, by two bits of the place before."""
+    at, half = 0, np.uintp(bits.size // 2)
+    for _ in range(rounds):
+        octet, bit = np.uintp(at >> 3), at & 7
+        near, far = at + 1, at + 2
+        beside, maybe = int(bits[half + octet]) >> bit & 1, int(bits[octet]) >> bit & 1
+        at = far if maybe else near
+        at = far if beside else at
+    return at
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
