@@ -274,6 +274,7 @@ def test_the_command_says_what_to_expect_and_writes(
     assert "false alarms a day" in said.out
     assert "0 of 1" in said.out
     assert "all of it" in said.err
+    assert "warning: the recordings of c-1, c-2, c-3 reach into the bundle's own" in said.err
     assert read_bundle(out).manifest.threshold.parameter == 3.0
     with pytest.raises(SystemExit):
         main(["calibrate", str(folder), "--data", str(data), "--held-out", "2"])
