@@ -32,8 +32,8 @@ square prediction error of textbooks.
 
 The notes' VUS-PR of *pca* and gevae+pca on SMD (.660, .669) were taken more finely than the 250
 ranks of the published implementation, which these tables keep, and with averages of 9.5 minutes
-where these have 12: ../results/vus-ranks.md. Shorter averages would gain .004 to .008 on SMD and
-were not taken: on ASD they lose .02 to .05 of VUS-PR with every model tried."""
+where these have 12: ../results/vus-ranks.md. Shorter averages gain up to .008 on SMD and are not
+taken: on ASD, where nothing was chosen, they lose .02 to .03 of VUS-PR with each model there."""
 
 PAIRED = """\
 Mean difference of a model to its rivals on the same entities (seeds averaged first), its standard
