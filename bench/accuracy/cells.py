@@ -76,6 +76,9 @@ def cells(*, fast: bool = False, seeds: int = 1) -> Iterator[Cell]:
         yield from _processes(family)
     for family, preset in BESIDE:
         yield from _servers(family, preset=preset)
+        if preset == "whitened":
+            yield Cell("tep", "all", family, preset)
+            yield Cell("skab", "all", family, preset)
     yield Cell("ims", "all", "const")
     for ground in ("steel", "power_demand"):
         yield Cell(ground, "all", "random")
