@@ -74,11 +74,7 @@ def cells(*, fast: bool = False, seeds: int = 1) -> Iterator[Cell]:
     for family in (*LINEAR, *REFERENCES):
         yield from _servers(family)
         yield from _processes(family)
-    for family, preset in BESIDE:
-        yield from _servers(family, preset=preset)
-        if preset == "whitened":
-            yield Cell("tep", "all", family, preset)
-            yield Cell("skab", "all", family, preset)
+    yield from _beside()
     yield Cell("ims", "all", "const")
     for ground in ("steel", "power_demand"):
         yield Cell(ground, "all", "random")
@@ -96,6 +92,14 @@ def cells(*, fast: bool = False, seeds: int = 1) -> Iterator[Cell]:
         for ground in ("steel", "power_demand"):
             yield Cell(ground, "all", "usad", "network", seed)
             yield Cell(ground, "all", "usad", "paper", seed)
+
+
+def _beside() -> Iterator[Cell]:
+    for family, preset in BESIDE:
+        yield from _servers(family, preset=preset)
+        if preset == "whitened":
+            yield Cell("tep", "all", family, preset)
+            yield Cell("skab", "all", family, preset)
 
 
 def _bearings(seed: int) -> Iterator[Cell]:
