@@ -4,6 +4,10 @@ The costs of a tile are summed over the channels first, in blocks of 4 x 3 cells
 sums stay in registers: 12 differences and 12 multiply-adds for 7 loads. The usual way
 out, |x|^2 + |y|^2 - 2xy, cancels where x is close to y, and that is where a
 reconstruction should be.
+
+In the middle of these sums the next tile's rows of x and columns of y are transposed, a
+square at a time. The sums wait for arithmetic, the squares for the shuffling port and for
+memory: done in turns, each has what the other leaves free.
 """
 
 from typing import Any
@@ -14,12 +18,14 @@ from numpy.typing import NDArray
 
 from edge_kernels.lanes import add, add_square, all_finite, count, fill, least, sub
 from edge_kernels.memory import aligned, load, store
-from edge_kernels.shuffles import to_lanes
+from edge_kernels.shuffles import to_lanes, transpose
 
 __all__ = ["fill_channels"]
 
+
 ROWS = 4  # of a tile: what the unrolled code below spells out
 SLACK = ROWS - 1  # columns over which the band enters a tile, or leaves it
+PAUSE = 12  # channels that are summed between one square and the next
 
 
 def fill_channels(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any]) -> bool:
@@ -41,9 +47,9 @@ def _batch(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any]) -> 
 
 @numba.njit(cache=True, nogil=True)
 def _size(X: NDArray[Any], m: int, channels: int, radius: int) -> int:
-    """Numbers that _blocks needs for four rows of x, y, a row of D, and the costs."""
+    """Numbers that _blocks needs for two tiles of x, y, a row of D, a tile's costs."""
     slots = (2 * radius + 1 + SLACK) * ROWS
-    return (ROWS * channels + m * channels + (m + 1) + slots) * count(X)
+    return (2 * ROWS * channels + m * channels + (m + 1) + slots) * count(X)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -60,17 +66,17 @@ def _blocks(
     """Distances into `out`, a register of pairs at a time; whether all are finite."""
     lanes = count(X)
     width, height = n * channels, m * channels
-    xs = scratch[: ROWS * channels * lanes]
+    xs = scratch[: 2 * ROWS * channels * lanes]
     ys = scratch[xs.size : xs.size + height * lanes]
     row = scratch[xs.size + ys.size : xs.size + ys.size + (m + 1) * lanes]
     costs = scratch[xs.size + ys.size + row.size :]
     for start in range(0, out.size, lanes):
         b = min(start, out.size - lanes)
-        to_lanes(Y, b * height, height, height, ys, 0, lanes)
         if radius == 0:
+            to_lanes(Y, b * height, height, height, ys, 0, lanes)
             _diagonal(X, b * width, ys, n, channels, xs, row)
         else:
-            _tile_by_tile(X, b * width, ys, n, m, channels, radius, xs, row, costs)
+            _tile_by_tile(X, b * width, Y, b * height, n, m, channels, radius, xs, ys, row, costs)
         store(out, b, load(row, m * lanes, fill(X, 0, 1)))
     return all_finite(out)
 
@@ -100,21 +106,24 @@ def _diagonal(
 
 
 @numba.njit(cache=True, nogil=True)
-def _tile_by_tile(
+def _tile_by_tile(  # noqa: PLR0915  # a tile from its costs to D, and what comes next
     X: NDArray[Any],
     start: int,
-    ys: NDArray[Any],
+    Y: NDArray[Any],
+    other: int,
     n: int,
     m: int,
     channels: int,
     radius: int,
     xs: NDArray[Any],
+    ys: NDArray[Any],
     row: NDArray[Any],
     costs: NDArray[Any],
 ) -> None:
     """As in dtw_batches, with a tile's costs, [column][row][lane], summed first.
 
-    The four rows of x are transposed as they are needed: then they stay in L1.
+    `xs` holds the rows of this tile and of the next in turns, `ys` the columns that a tile
+    has needed so far: D ends up in `row`.
     """
     lanes = count(X)
     inf = fill(X, np.inf, 1)
@@ -124,41 +133,45 @@ def _tile_by_tile(
         store(row, j * lanes, inf)
     if pad == 0:
         store(row, 0, zero)
+    # What a tile needs of a lane's x, or y, and squares of it; none where it has no square.
+    length = ROWS * channels
+    squares = -(-length // lanes) if length >= lanes else 0
+    now, soon = 0, length * lanes
     xs[: pad * channels * lanes] = np.inf
+    to_lanes(X, start, length - pad * channels, n * channels, xs, pad * channels * lanes, lanes)
+    columns = min(m, radius + ROWS) if squares else m  # of y that are transposed
+    to_lanes(Y, other, columns * channels, m * channels, ys, 0, lanes)
     for i in range(-pad, n, ROWS):
-        above_x = max(0, -i)
-        to_lanes(
-            X,
-            start + (i + above_x) * channels,
-            (ROWS - above_x) * channels,
-            n * channels,
-            xs,
-            above_x * channels * lanes,
-            lanes,
-        )
+        x_at = start + (i + ROWS) * channels
+        y_to = min(columns, m - ROWS) * channels
+        x_squares = squares if i + ROWS < n else 0
+        y_squares = squares if columns < m else 0
+        columns += ROWS
+        ahead = (x_at, soon, x_squares, other + y_to, y_to * lanes, y_squares)
+        done = 0
+        enters, leaves = i - radius, i + radius + 1
         for slot in range(3, 2 * radius + 1, 3):
-            j = i - radius + slot
+            j = enters + slot
             if j + 2 >= 0 and j < m:
-                _sum_costs(xs, ys, m, channels, j, j, costs, slot, slot)
+                done = _sum_costs(
+                    xs, now, ys, n, m, channels, j, j, costs, slot, slot, X, Y, ahead, done
+                )
         # The band gains its four rows over three columns at the left and loses them
         # over three at the right: the cells of both make up one block without waste.
-        enters, leaves = i - radius, i + radius + 1
-        _sum_costs(xs, ys, m, channels, enters, leaves, costs, 0, 2 * radius + 1)
-        last = (2 * radius + 1) * ROWS
-        for cell in (
-            1,
-            2,
-            3,
-            6,
-            7,
-            11,
-            last,
-            last + 4,
-            last + 5,
-            last + 8,
-            last + 9,
-            last + 10,
-        ):
+        last = 2 * radius + 1
+        done = _sum_costs(
+            xs, now, ys, n, m, channels, enters, leaves, costs, 0, last, X, Y, ahead, done
+        )
+        # What is left: of few channels, or in a narrow band.
+        if done < x_squares or (i + ROWS < n and not squares):
+            t = max(0, min(done * lanes, length - lanes))
+            to_lanes(X, x_at + t, length - t, n * channels, xs, soon + t * lanes, lanes)
+        if y_squares and done < x_squares + y_squares:
+            t = min(max(0, done - x_squares) * lanes, length - lanes)
+            to_lanes(Y, other + y_to + t, length - t, m * channels, ys, (y_to + t) * lanes, lanes)
+        now, soon = soon, now
+        last *= ROWS
+        for cell in (1, 2, 3, 6, 7, 11, last, last + 4, last + 5, last + 8, last + 9, last + 10):
             store(costs, cell * lanes, inf)
         first = max(0, enters)
         corner = load(row, first * lanes, inf)
@@ -186,20 +199,31 @@ def _cell(cost: Any, above: Any, corner: Any, left: Any) -> Any:
 @numba.njit(cache=True, nogil=True, forceinline=True)
 def _sum_costs(
     xs: NDArray[Any],
+    rows: int,
     ys: NDArray[Any],
+    n: int,
     m: int,
     channels: int,
     j: int,
     k: int,
     costs: NDArray[Any],
-    slot: int,
-    other: int,
-) -> None:
-    """Costs of four rows against three columns from j on, to slots from `slot` on.
+    here: int,
+    there: int,
+    X: NDArray[Any],
+    Y: NDArray[Any],
+    ahead: tuple[int, int, int, int, int, int],
+    done: int,
+) -> int:
+    """Costs of the four `rows` of x against three columns from j on, to slots from `here` on.
 
-    Row r meets column j + c where r <= c, and column k + c, of slot other + c, where
+    Row r meets column j + c where r <= c, and column k + c, of slot there + c, where
     r > c. Columns that are no part of Y leave numbers that nobody reads.
+
+    Every PAUSE channels a square is transposed that the next tile needs, those of x before
+    those of y: `ahead` tells of either where it begins, where it goes to, and how many they
+    are. Returns how many are `done`.
     """
+    x_at, x_to, x_squares, y_at, y_to, y_squares = ahead
     lanes = count(xs)
     step = channels * lanes
     j0 = min(max(0, j), m - 1) * step
@@ -209,33 +233,22 @@ def _sum_costs(
     k1 = min(max(0, k + 1), m - 1) * step
     k2 = min(max(0, k + 2), m - 1) * step
     zero = fill(xs, 0, 1)
-    c00 = c01 = c02 = c10 = c11 = c12 = c20 = c21 = c22 = c30 = c31 = c32 = zero
-    for c in range(0, step, lanes):
-        x = load(xs, c, zero)
-        y0, y1, y2 = (
-            load(ys, j0 + c, zero),
-            load(ys, j1 + c, zero),
-            load(ys, j2 + c, zero),
-        )
-        c00 = add_square(c00, sub(x, y0))
-        c01 = add_square(c01, sub(x, y1))
-        c02 = add_square(c02, sub(x, y2))
-        x = load(xs, step + c, zero)
-        y0 = load(ys, k0 + c, zero)
-        c10 = add_square(c10, sub(x, y0))
-        c11 = add_square(c11, sub(x, y1))
-        c12 = add_square(c12, sub(x, y2))
-        x = load(xs, 2 * step + c, zero)
-        y1 = load(ys, k1 + c, zero)
-        c20 = add_square(c20, sub(x, y0))
-        c21 = add_square(c21, sub(x, y1))
-        c22 = add_square(c22, sub(x, y2))
-        x = load(xs, 3 * step + c, zero)
-        y2 = load(ys, k2 + c, zero)
-        c30 = add_square(c30, sub(x, y0))
-        c31 = add_square(c31, sub(x, y1))
-        c32 = add_square(c32, sub(x, y2))
-    here, there = slot * ROWS * lanes, other * ROWS * lanes
+    sums = (zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero)
+    whole = channels // PAUSE * PAUSE * lanes
+    for first in range(0, whole, PAUSE * lanes):
+        if done < x_squares:
+            t = min(done * lanes, ROWS * channels - lanes)  # the last overlaps the one before
+            transpose(X, x_at + t, n * channels, xs, x_to + t * lanes, lanes)
+        elif done < x_squares + y_squares:
+            t = min((done - x_squares) * lanes, ROWS * channels - lanes)
+            transpose(Y, y_at + t, m * channels, ys, y_to + t * lanes, lanes)
+        done += 1
+        for c in range(first, first + PAUSE * lanes, lanes):
+            sums = _add_channel(sums, xs, rows + c, step, ys, c, j0, j1, j2, k0, k1, k2)
+    for c in range(whole, step, lanes):
+        sums = _add_channel(sums, xs, rows + c, step, ys, c, j0, j1, j2, k0, k1, k2)
+    c00, c01, c02, c10, c11, c12, c20, c21, c22, c30, c31, c32 = sums
+    here, there = here * ROWS * lanes, there * ROWS * lanes
     store(costs, here, c00)
     store(costs, here + 4 * lanes, c01)
     store(costs, here + 5 * lanes, c11)
@@ -248,3 +261,44 @@ def _sum_costs(
     store(costs, there + 6 * lanes, c21)
     store(costs, there + 7 * lanes, c31)
     store(costs, there + 11 * lanes, c32)
+    return done
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+def _add_channel(
+    sums: Any,
+    xs: NDArray[Any],
+    x: int,
+    step: int,
+    ys: NDArray[Any],
+    c: int,
+    j0: int,
+    j1: int,
+    j2: int,
+    k0: int,
+    k1: int,
+    k2: int,
+) -> Any:
+    """The sums of _sum_costs, and one channel's squared differences on top."""
+    c00, c01, c02, c10, c11, c12, c20, c21, c22, c30, c31, c32 = sums
+    x0 = load(xs, x, c00)
+    y0, y1, y2 = load(ys, j0 + c, x0), load(ys, j1 + c, x0), load(ys, j2 + c, x0)
+    c00 = add_square(c00, sub(x0, y0))
+    c01 = add_square(c01, sub(x0, y1))
+    c02 = add_square(c02, sub(x0, y2))
+    x1 = load(xs, x + step, x0)
+    y0 = load(ys, k0 + c, x0)
+    c10 = add_square(c10, sub(x1, y0))
+    c11 = add_square(c11, sub(x1, y1))
+    c12 = add_square(c12, sub(x1, y2))
+    x2 = load(xs, x + 2 * step, x0)
+    y1 = load(ys, k1 + c, x0)
+    c20 = add_square(c20, sub(x2, y0))
+    c21 = add_square(c21, sub(x2, y1))
+    c22 = add_square(c22, sub(x2, y2))
+    x3 = load(xs, x + 3 * step, x0)
+    y2 = load(ys, k2 + c, x0)
+    c30 = add_square(c30, sub(x3, y0))
+    c31 = add_square(c31, sub(x3, y1))
+    c32 = add_square(c32, sub(x3, y2))
+    return c00, c01, c02, c10, c11, c12, c20, c21, c22, c30, c31, c32
