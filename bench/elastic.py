@@ -1,6 +1,7 @@
 """The cases of the ratio table: our kernels, peers at the same work, and the limit."""
 
 import importlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +47,10 @@ class Case:
     dtype: type = np.float32
     arguments: tuple[Any, ...] = ()
     """What `ours` hands to a compiled kernel, where such a call is a large part of it."""
+    series: tuple[NDArray[Any], ...] = ()
+    """What `ours` brings into lanes before it can compute."""
+    shuffles: float = 0
+    """Vector instructions that do so in the registers of `ours`."""
 
 
 def reconstructions(count: int, n: int, channels: int) -> Data:
@@ -77,7 +82,15 @@ def batch(n: int, dtype: type, at_least: tuple[float, ...], channels: int = 1) -
         peers=_loops(data, radius, at_least),
         instructions=count * cells * in_a_cell * np.dtype(dtype).itemsize / REGISTER_BYTES,
         dtype=dtype,
+        series=(x, y),
+        shuffles=(x.size + y.size) * _shuffles_a_number(np.dtype(dtype).itemsize),
     )
+
+
+def _shuffles_a_number(itemsize: int) -> float:
+    """Of transposition: a square's registers are joined of 16-byte pieces, then zipped."""
+    lanes, piece = REGISTER_BYTES // itemsize, 16 // itemsize
+    return (lanes // piece - 1 + math.log2(piece)) / lanes
 
 
 def pair(n: int, at_least: float, channels: int = 1) -> Case:

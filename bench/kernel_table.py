@@ -17,7 +17,14 @@ from typing import Any
 
 import numpy as np
 from elastic import CASES, Case
-from limits import back_ns, call_ns, instruction_ns, step_ns
+from limits import (
+    back_ns,
+    call_ns,
+    instruction_ns,
+    reading_ns,
+    step_ns,
+    transposing_ns,
+)
 from machine import machine
 from pair_parts import part_rows
 
@@ -33,6 +40,19 @@ from Python of a compiled kernel that does nothing with the same arguments: here
 and {path:.2f} us for a path with its two results. `at least` is the target, `at the limit` the
 ratio of a kernel that takes no more than the limit; on a busy machine either is a few per cent
 off.
+"""
+PARTS = """\
+
+## Where a batch's time goes
+
+Microseconds a pair, each part alone and the least seen: the arithmetic at its limit; bringing
+the series into lanes, as measured, and at least, were it nothing but shuffles that find a port
+free at every cycle; reading the series, wherever the caches have them. Where ours takes less
+than arithmetic and transposing together, the two overlap. `reachable` is the first peer's ratio
+to a kernel that hides everything but arithmetic and shuffles behind one another.
+
+| case | ours | arithmetic | transposing | at least | reading | reachable | at least |
+|---|---:|---:|---:|---:|---:|---:|---:|
 """
 HEAD = """\
 | case | us a pair or row | of the limit | against | ratio | at the limit | at least | |
@@ -50,7 +70,12 @@ def main() -> None:
         for kind, name in (("pair", "one pair"), ("path", "path and profile"))
     }
     note = NOTE.format_map(calls)
-    text = f"# Kernels against peers\n\n{machine(PACKAGES)}\n\n{note}\n{HEAD}{table}\n{part_rows()}"
+    batches = {name: make() for name, make in CASES.items() if name.startswith("batch")}
+    batch_parts = "".join(part(name, case) for name, case in batches.items())
+    text = (
+        f"# Kernels against peers\n\n{machine(PACKAGES)}\n\n{note}\n{HEAD}{table}"
+        f"{PARTS}{batch_parts}\n{part_rows()}"
+    )
     file.write_text(text, "utf-8")
     sys.stdout.write(file.read_text("utf-8"))
 
@@ -74,6 +99,24 @@ def rows(name: str, case: Case) -> list[str]:
         verdict = f"{peer.at_least:g} | {'reached' if ratio >= peer.at_least else 'short'}"
         lines.append(f"{start}| {peer.name} | {ratio:.3g} | {best} | {verdict} |\n")
     return lines
+
+
+def part(name: str, case: Case) -> str:
+    """The line of one batch in the table of what its time goes to."""
+    peer = case.peers[0]
+    contenders = {"": case.ours} | ({} if peer.run is None else {"peer": peer.run})
+    times, limit_ns = race(contenders, partial(limit, case))
+    shuffling = case.shuffles * instruction_ns(case.dtype)
+    spent = (
+        times[""],
+        limit_ns,
+        sum(map(transposing_ns, case.series)),
+        shuffling,
+        sum(map(reading_ns, case.series)),
+    )
+    figures = " | ".join(f"{ns / case.pairs / 1e3:.3g}" for ns in spent)
+    best = f"{times['peer'] / (limit_ns + shuffling):.3g}" if "peer" in times else ""
+    return f"| {name} | {figures} | {best} | {peer.at_least:g} |\n"
 
 
 def limit(case: Case) -> float:

@@ -16,12 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_kernels.arguments import SERIES, WHOLE, Entry
-from edge_kernels.lanes import add, add_square, fill, least, least_bits, sub, width
-from edge_kernels.memory import load, store
-from edge_kernels.shuffles import lift, lower
+from edge_kernels.lanes import add, add_square, count, fill, least, least_bits, sub, width
+from edge_kernels.memory import aligned, load, store
+from edge_kernels.shuffles import lift, lower, to_lanes
 
-__all__ = ["back_ns", "call_ns", "instruction_ns", "step_ns"]
+__all__ = [
+    "back_ns",
+    "call_ns",
+    "instruction_ns",
+    "reading_ns",
+    "step_ns",
+    "transposing_ns",
+]
 
+ROUNDS = 20
 SAMPLES = 10  # so short that a busy neighbour leaves some of them alone
 REGISTERS = 2  # a cell of each, so that no instruction waits for the one before
 CELLS = 5
@@ -68,6 +76,28 @@ def call_ns(arguments: tuple[Any, ...], rounds: int = 200) -> float:
     return min(samples) / rounds
 
 
+def reading_ns(x: NDArray[Any]) -> float:
+    """Nanoseconds to load every number of `x` into a register, wherever it is kept."""
+    return _least_ns(partial(_read, x.reshape(-1)))
+
+
+def transposing_ns(x: NDArray[Any]) -> float:
+    """Nanoseconds to bring series (B, n) or (B, n, d) into lanes, a register of them at a time."""
+    flat = x.reshape(x.shape[0], -1)
+    return _least_ns(partial(_transpose, flat.reshape(-1), flat.shape[1]))
+
+
+def _least_ns(run: Callable[[], object]) -> float:
+    run()  # compile
+    samples = []
+    for _ in range(SAMPLES):
+        start = time.process_time_ns()
+        for _ in range(ROUNDS):
+            run()
+        samples.append(time.process_time_ns() - start)
+    return min(samples) / ROUNDS
+
+
 def _ns(kernel: Callable[..., None], dtype: type, rounds: int) -> float:
     scratch: NDArray[Any] = np.ones(REGISTERS * width(np.dtype(dtype)), dtype)
     samples = []
@@ -103,6 +133,26 @@ def _no_path(_x: Any, _y: Any, _radius: Any, _path: Any, _profile: Any) -> tuple
 
 NO_PAIR = Entry(_no_pair, SERIES, SERIES, WHOLE)
 NO_PATH = Entry(_no_path, SERIES, SERIES, WHOLE, SERIES, SERIES)
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
+def _read(x: NDArray[Any]) -> float:
+    lanes = count(x)
+    a = b = c = d = fill(x, 0, 1)
+    for at in range(0, x.size - 4 * lanes + 1, 4 * lanes):
+        a, b = add(a, load(x, at, a)), add(b, load(x, at + lanes, a))
+        c, d = add(c, load(x, at + 2 * lanes, a)), add(d, load(x, at + 3 * lanes, a))
+    kept = np.empty(lanes, x.dtype)
+    store(kept, 0, add(add(a, b), add(c, d)))
+    return float(kept[0])
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
+def _transpose(x: NDArray[Any], length: int) -> None:
+    lanes = count(x)
+    target = aligned(x, length * lanes)
+    for start in range(0, x.size - length * lanes + 1, length * lanes):
+        to_lanes(x, start, length, length, target, 0, lanes)
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are
