@@ -7,7 +7,6 @@ column the samples of y and the row above are loaded once, four cells are comput
 registers, and only the bottom row is stored.
 """
 
-import operator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edge_kernels.arguments import FLOAT32, FLOAT64, SERIES, WHOLE, Entry
 from edge_kernels.band import (
     check_batch,
     check_cost,
@@ -23,7 +23,6 @@ from edge_kernels.band import (
     mark_unusable,
 )
 from edge_kernels.dtw_channels import fill_channels
-from edge_kernels.entries import Entries, learn
 from edge_kernels.lanes import (
     add_square,
     all_finite,
@@ -39,8 +38,6 @@ from edge_kernels.memory import aligned, load, store
 from edge_kernels.shuffles import to_lanes
 
 __all__ = ["dtw_batch"]
-
-BATCH: Entries = {}
 REFUSED = -1  # what the kernel says to arguments that it does not take
 ROWS = 4  # of a tile: what the unrolled code below spells out
 SLACK = ROWS - 1  # columns that a tile may read behind the last
@@ -79,22 +76,13 @@ def dtw_batch(
     """
     if cost != "squared":
         check_cost(cost)
-    if type(radius) is not int:
-        radius = operator.index(radius)
-    a: Any = X
-    b: Any = Y
-    try:  # two arrays of one channel and precision need no detour
-        precision = a.dtype
-        if precision is b.dtype and a.ndim == b.ndim == 2 and out is None and threads == 1:
-            distances = np.empty(len(a), precision)
-            finite = BATCH[precision](a, b, radius, distances)
-            if finite == REFUSED:
-                return _checked(X, Y, radius, out, threads)
+    if out is None and threads == 1 and type(X) is np.ndarray:
+        distances = np.empty(X.shape[:1], X.dtype)
+        finite = BATCH.call(X, Y, radius, distances)
+        if finite != REFUSED:
             if not finite:
-                mark_unusable(a, b, distances)
+                mark_unusable(X, np.asarray(Y), distances)
             return distances
-    except (AttributeError, KeyError, OverflowError, TypeError):
-        pass  # other objects, or nothing compiled yet
     return _checked(X, Y, radius, out, threads)
 
 
@@ -113,8 +101,6 @@ def _checked(
         raise ValueError(f"out must be a contiguous {X.dtype} array of shape ({pairs},)")
     if not _fill(X, Y, radius, out, threads):
         mark_unusable(X, Y, out)
-    if channels == 1:
-        learn(BATCH, _batch)
     return out
 
 
@@ -122,7 +108,7 @@ def _fill(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any], thre
     """Distances of pairs as few, by threads as many as may be; whether all are finite."""
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
-    kernel = fill_channels if X.ndim > 2 else _batch
+    kernel = fill_channels if X.ndim > 2 else BATCH.call
     pairs, lanes = out.size, width(out.dtype)
     if threads == 1 and pairs >= lanes:
         return bool(kernel(X, Y, radius, out))
@@ -142,26 +128,41 @@ def _fill(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any], thre
 
 
 @numba.njit(cache=True, nogil=True)
-def _batch(X: NDArray[Any], Y: NDArray[Any], radius: int, out: NDArray[Any]) -> int:
+def _batch(X: Any, Y: Any, radius: Any, out: Any) -> int:
     """Whether all distances are finite; REFUSED where the arguments need a closer look.
 
-    X and Y are of shape (B, n) and (B, m), B a register of lanes at least.
+    X and Y of shape (B, n) and (B, m), to the kernel `channels` of B steps, and `out` (B,).
     """
-    pairs, n, m = X.shape[0], X.shape[1], Y.shape[1]
-    if Y.shape[0] != pairs or pairs < count(X) or n == 0 or m == 0 or radius < abs(n - m):
+    pairs, n, m, band = X.n, X.channels, Y.channels, radius.value
+    if X.axes != 2 or Y.axes != 2 or X.precision != Y.precision or Y.n != pairs:
         return REFUSED
-    if not (_rows_join(X) and _rows_join(Y)):
+    if out.axes != 1 or out.n != pairs or out.precision != X.precision:
         return REFUSED
-    radius = min(radius, max(n, m) - 1)
-    x, y = X.reshape(-1), Y.reshape(-1)
-    return int(_blocks(x, y, n, m, radius, aligned(x, _size(x, m)), out))
+    if min(n, m) == 0 or band < abs(n - m):
+        return REFUSED
+    band = min(band, max(n, m) - 1)
+    if X.precision == FLOAT32:
+        a = numba.carray(X.data, pairs * n, np.float32)
+        b = numba.carray(Y.data, pairs * m, np.float32)
+        return _distances(a, b, n, m, band, numba.carray(out.data, pairs, np.float32))
+    if X.precision == FLOAT64:
+        c = numba.carray(X.data, pairs * n, np.float64)
+        d = numba.carray(Y.data, pairs * m, np.float64)
+        return _distances(c, d, n, m, band, numba.carray(out.data, pairs, np.float64))
+    return REFUSED
+
+
+BATCH = Entry(_batch, SERIES, SERIES, WHOLE, SERIES)
 
 
 @numba.njit(cache=True, nogil=True)
-def _rows_join(X: NDArray[Any]) -> bool:
-    """Whether X is C-contiguous, whatever its type says: see entries.py."""
-    row = X.shape[1] * X.itemsize
-    return X.strides[0] == row and (X.shape[1] == 1 or X.strides[1] == X.itemsize)
+def _distances(
+    x: NDArray[Any], y: NDArray[Any], n: int, m: int, radius: int, out: NDArray[Any]
+) -> int:
+    """As _batch, of flat series; checks nothing but that there is a register of pairs."""
+    if out.size < count(x):
+        return REFUSED
+    return int(_blocks(x, y, n, m, radius, aligned(x, _size(x, m)), out))
 
 
 @numba.njit(cache=True, nogil=True)
