@@ -21,6 +21,7 @@ RIVALS = {
     ("const", "default"): "const",
     ("const", "whitened"): "const, whitened",
 }
+FEWEST = 3  # entities: two make no error worth the name
 Model = tuple[str, str]
 
 
@@ -47,7 +48,7 @@ def paired(rows: Sequence[Row]) -> Iterator[str]:
 def _difference(rows: Sequence[Row], metric: str, model: Model, rival: Model) -> str:
     ours, theirs = (_by_entity(rows, metric, one) for one in (model, rival))
     both = sorted(ours.keys() & theirs.keys())
-    if model == rival or len(both) < 2:
+    if model == rival or len(both) < FEWEST:
         return "-"
     gaps = np.array([ours[entity] - theirs[entity] for entity in both])
     error = gaps.std(ddof=1) / len(gaps) ** 0.5

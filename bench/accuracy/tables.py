@@ -131,8 +131,9 @@ TABLES = (
         "deployed threshold follows drift: max(0.995 quantile, 3 x rolling median of a day). "
         "*windows* counts windows above it, merged over less than ten, which is how the gate was "
         "measured; *alarms* counts what the agent publishes by default, after three windows in a "
-        "row. *usad*, which is made for one load and its week, on 2-8 and 3-4 only: its forests' "
-        "scores have a ceiling below three times their median, so that no window alarms.",
+        "row. *gevae, paper* and *usad* on 2-8 and 3-4 only. *usad* is made for one load and its "
+        "week: its forests' scores have a ceiling below three times their median, so that no "
+        "window alarms.",
     ),
     Table(
         "ASD: eight application servers", "asd", SERVERS,
