@@ -113,3 +113,39 @@ def test_a_change_in_any_file_of_the_package_compiles_anew(install: Path, file: 
     with (install / file).open("a") as source:
         source.write("\n# changed\n")
     assert score(install)[1] == 0
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("left", [0, 0.5, None], ids=["empty", "cut", "zeros"])
+def test_what_a_power_failure_left_of_a_kernel_is_compiled_again(
+    install: Path, kind: str, left: float | None
+) -> None:
+    path, _, _ = score(install)
+    [file] = path.glob(f"forest._total_lengths-*.{kind}")
+    whole = file.read_bytes()
+    file.write_bytes(bytes(len(whole)) if left is None else whole[: int(left * len(whole))])
+    assert score(install) == (path, 0, "")
+    assert score(install) == (path, 1, "")
+
+
+def test_what_another_release_compiled_is_never_read_and_makes_room(install: Path) -> None:
+    path, _, _ = score(install)
+    [index] = path.glob("forest._total_lengths-*.nbi")
+    release = edge_kernels.cache.source_stamp().hex()[:12]
+    other = index.with_name(index.name.replace(release, "0" * 12))
+    # The types of its arguments had another name then.
+    other.write_bytes(index.read_bytes() + b"cedge_kernels.lanes\nLost\n.")
+    assert score(install) == (path, 1, "")
+    assert not other.exists()
+
+
+def test_releases_that_share_a_folder_leave_each_other_what_they_compiled(
+    install: Path, tmp_path: Path
+) -> None:
+    home = str(tmp_path / "shared")
+    path, _, _ = score(install, NUMBA_CACHE_DIR=home)
+    before = {file.name for file in path.iterdir()}
+    with (install / "lanes.py").open("a") as source:
+        source.write("\n# another\n")
+    assert score(install, NUMBA_CACHE_DIR=home)[1] == 0
+    assert before < {file.name for file in path.iterdir()}
