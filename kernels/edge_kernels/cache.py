@@ -42,8 +42,8 @@ BESIDE = PACKAGE / "__pycache__"
 class KernelCache(_CacheLocator):  # type: ignore[misc]  # numba's is untyped
     """numba's protocol for the folder of a function's cache, and its stamp."""
 
-    def __init__(self, line: int) -> None:
-        self._line = line
+    def __init__(self, file: str, line: int) -> None:
+        self._py_file, self._line = file, line  # numba's warnings name the first
 
     def get_disambiguator(self) -> str:
         """What tells kernels of one name in one file apart, and releases."""
@@ -62,7 +62,7 @@ class KernelCache(_CacheLocator):  # type: ignore[misc]  # numba's is untyped
         """A cache for our kernels; None, that is numba's own, for those of others."""
         if Path(file).parent != PACKAGE:
             return None
-        return cls(function.__code__.co_firstlineno)
+        return cls(file, function.__code__.co_firstlineno)
 
 
 @functools.cache
