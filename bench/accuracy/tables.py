@@ -35,10 +35,11 @@ of SMD's labels, whose AP and VUS-PR do not tell the two apart (nor those of gev
 stayed. ASD, which was to confirm and not to choose, says that it is better where levels drift (AP,
 event F1); processes, that it is worse where faults last, since what lasts is forgotten (*const*).
 
-The notes' VUS-PR of *pca* and gevae+pca on SMD are .660 and .669. These tables have the 250 ranks of
-the published implementation and averages of 12 minutes; with 1000 ranks and 9.5 minutes *pca* has
-.661 (../results/vus-ranks.md). The notes say 250 thresholds too, not how they were laid. Shorter averages gain up to .008 on SMD and are not
-taken: on ASD, where nothing was chosen, they lose .02 to .03 of VUS-PR with each model there."""
+The notes' VUS-PR of *pca* and gevae+pca on SMD are .660 and .669. These tables have the 250 ranks
+of the published implementation and averages of 12 minutes; with 1000 ranks and 9.5 minutes *pca*
+has .661 (../results/vus-ranks.md). The notes say 250 thresholds too, not how they were laid.
+Shorter averages gain up to .008 on SMD and are not taken: on ASD, where nothing was chosen, they
+lose .02 to .03 of VUS-PR with each model there."""
 
 PAIRED = """\
 Mean difference of a model to its rivals on the same entities (seeds averaged first), its standard
