@@ -99,8 +99,9 @@ def _checked(
         out = np.empty(pairs, X.dtype)
     elif out.shape != (pairs,) or out.dtype != X.dtype or not out.flags.carray:
         raise ValueError(f"out must be a contiguous {X.dtype} array of shape ({pairs},)")
-    if not _fill(X, Y, radius, out, threads):
-        mark_unusable(X, Y, out)
+    plain = np.asarray(out)  # a memmap's memory, say: the kernel reads no class but NumPy's own
+    if not _fill(X, Y, radius, plain, threads):
+        mark_unusable(X, Y, plain)
     return out
 
 

@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 from typing import Any
 
 import naive
@@ -187,6 +188,16 @@ def test_fills_the_array_it_is_given() -> None:
     x, y = walks(5, 20, np.float32), walks(5, 22, np.float32)
     out = np.empty(5, np.float32)
     assert dtw_batch(x, y, 3, out=out) is out
+    assert out.tolist() == dtw_batch(x, y, 3).tolist()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_distances_are_put_into_memory_that_is_mapped_to_a_file(
+    tmp_path: Path, threads: int
+) -> None:
+    x, y = walks(40, 20, np.float32), walks(40, 22, np.float32)
+    out = np.memmap(tmp_path / "distances", x.dtype, "w+", shape=(40,))
+    assert dtw_batch(x, y, 3, out=out, threads=threads) is out
     assert out.tolist() == dtw_batch(x, y, 3).tolist()
 
 
