@@ -14,7 +14,7 @@ on_x86 = pytest.mark.skipif(
 AGREES = """
 import sys
 import naive, numpy as np
-from edge_kernels import dtw, dtw_batch, lanes
+from edge_kernels import dtw, dtw_batch, dtw_path, lanes
 assert lanes.REGISTER_BYTES == int(sys.argv[1]), lanes.REGISTER_BYTES
 random = np.random.default_rng(0)
 for n, m, radius in ((37, 35, 2), (50, 50, 9), (50, 50, 40)):
@@ -24,6 +24,16 @@ for n, m, radius in ((37, 35, 2), (50, 50, 9), (50, 50, 40)):
     np.testing.assert_allclose([dtw(a, b, radius) for a, b in zip(x, y)], want, 1e-5)
 x, y = random.normal(size=(2, 19, 33))
 assert dtw_batch(x, y, 6).tolist() == [naive.dtw(a, b, 6) for a, b in zip(x, y)]
+for dtype, shape, radius in (("f4", (70, 1), 30), ("f8", (50, 1), 4), ("f4", (33, 5), 6)):
+    X, Y = random.normal(size=(2, 19, *shape)).astype(dtype)
+    want = [naive.dtw(a, b, radius) for a, b in zip(X, Y)]
+    np.testing.assert_allclose(dtw_batch(X, Y, radius), want, 1e-5)
+    for x, y, distance in zip(X, Y, want):
+        found, path, profile = dtw_path(x, y, radius)
+        i, j = path.T
+        costs = ((x[i] - y[j]).astype("f8") ** 2).sum(1)
+        np.testing.assert_allclose([found, costs.sum(), profile.sum()], distance, 1e-5)
+        assert np.isin(np.diff(path, axis=0), (0, 1)).all() and abs(i - j).max() <= radius
 """
 
 
@@ -35,7 +45,7 @@ assert dtw_batch(x, y, 6).tolist() == [naive.dtw(a, b, 6) for a, b in zip(x, y)]
         pytest.param("generic", "+sse4.2", 16, id="SSE, and no fused multiply-add"),
     ],
 )
-def test_narrower_registers_give_the_same_distances(cpu: str, features: str, width: int) -> None:
+def test_narrower_registers_give_the_same_distances_and_paths(cpu: str, features: str, width: int) -> None:
     environment = {
         "NUMBA_CPU_NAME": cpu,
         "NUMBA_CPU_FEATURES": features,
