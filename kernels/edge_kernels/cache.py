@@ -19,6 +19,7 @@ for the kernels of this package alone:
 """
 
 import atexit
+import contextlib
 import functools
 import hashlib
 import os
@@ -107,8 +108,9 @@ def _tidy(folder: Path) -> None:
     """Remove what cannot be used; two releases may share any folder but the one beside them."""
     for file in _kept(folder):
         ours = _release() in file.name
-        if (ours and not _whole(file)) or (not ours and folder == BESIDE):
-            file.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process tidies up too
+            if (ours and not _whole(file)) or (not ours and folder == BESIDE):
+                file.unlink()
 
 
 def _kept(folder: Path) -> Iterator[Path]:

@@ -45,7 +45,7 @@ for dtype, shape, radius in (("f4", (70, 1), 30), ("f8", (50, 1), 4), ("f4", (33
         pytest.param("generic", "+sse4.2", 16, id="SSE, and no fused multiply-add"),
     ],
 )
-def test_narrower_registers_give_the_same_distances_and_paths(cpu: str, features: str, width: int) -> None:
+def test_narrower_registers_change_no_result(cpu: str, features: str, width: int) -> None:
     environment = {
         "NUMBA_CPU_NAME": cpu,
         "NUMBA_CPU_FEATURES": features,
