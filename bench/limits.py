@@ -24,6 +24,7 @@ __all__ = [
     "back_ns",
     "call_ns",
     "instruction_ns",
+    "least_ns",
     "reading_ns",
     "step_ns",
     "transposing_ns",
@@ -52,60 +53,42 @@ def step_ns(dtype: type, rounds: int = 2_000) -> float:
 
 def back_ns(rounds: int = 2_000) -> float:
     """Nanoseconds of one step of a path's way back: a bit is loaded, and chooses the next."""
-    bits = np.zeros(2 * rounds, np.uint8)
-    _back(bits, 1)  # compile
-    samples = []
-    for _ in range(SAMPLES):
-        start = time.process_time_ns()
-        _back(bits, rounds)
-        samples.append(time.process_time_ns() - start)
-    return min(samples) / rounds
+    return least_ns(partial(_back, np.zeros(2 * rounds, np.uint8), rounds), 1) / rounds
 
 
 def call_ns(arguments: tuple[Any, ...], rounds: int = 200) -> float:
     """Nanoseconds of one call, from Python, of a kernel that does nothing with `arguments`."""
     entry = NO_PAIR if len(arguments) == 3 else NO_PATH
-    entry.call(*arguments)  # compile
-    call = partial(entry.call, *arguments)
-    samples = []
-    for _ in range(SAMPLES):
-        start = time.process_time_ns()
-        for _ in range(rounds):
-            call()
-        samples.append(time.process_time_ns() - start)
-    return min(samples) / rounds
+    entry.call(*arguments)  # compile, which puts the compiled kernel in the place of `call`
+    return least_ns(partial(entry.call, *arguments), rounds)
 
 
 def reading_ns(x: NDArray[Any]) -> float:
     """Nanoseconds to load every number of `x` into a register, wherever it is kept."""
-    return _least_ns(partial(_read, x.reshape(-1)))
+    return least_ns(partial(_read, x.reshape(-1)))
 
 
 def transposing_ns(x: NDArray[Any]) -> float:
     """Nanoseconds to bring series (B, n) or (B, n, d) into lanes, a register of them at a time."""
     flat = x.reshape(x.shape[0], -1)
-    return _least_ns(partial(_transpose, flat.reshape(-1), flat.shape[1]))
+    return least_ns(partial(_transpose, flat.reshape(-1), flat.shape[1]))
 
 
-def _least_ns(run: Callable[[], object]) -> float:
-    run()  # compile
+def least_ns(run: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Nanoseconds of processor time of a run: the least mean of `rounds`, once compiled."""
+    run()
     samples = []
     for _ in range(SAMPLES):
         start = time.process_time_ns()
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             run()
         samples.append(time.process_time_ns() - start)
-    return min(samples) / ROUNDS
+    return min(samples) / rounds
 
 
 def _ns(kernel: Callable[..., None], dtype: type, rounds: int) -> float:
     scratch: NDArray[Any] = np.ones(REGISTERS * width(np.dtype(dtype)), dtype)
-    samples = []
-    for _ in range(SAMPLES):
-        start = time.process_time_ns()
-        kernel(scratch, rounds)
-        samples.append(time.process_time_ns() - start)
-    return min(samples) / rounds
+    return least_ns(partial(kernel, scratch, rounds), 1) / rounds
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are

@@ -4,14 +4,13 @@ Each is what a pair's kernel calls, on the table's own data, repeated in a compi
 the rest of the whole is Python, the call, and what a part waits for behind another.
 """
 
-import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
 import numpy as np
 from elastic import reconstructions
-from limits import back_ns, call_ns, instruction_ns, step_ns
+from limits import back_ns, call_ns, instruction_ns, least_ns, step_ns
 from numpy.typing import NDArray
 
 from edge_kernels import band_radius, dtw, dtw_pair, dtw_path, dtw_paths
@@ -21,7 +20,6 @@ from edge_kernels.memory import aligned
 
 __all__ = ["part_rows"]
 
-SAMPLES = 15  # so short that a busy neighbour leaves some of them alone
 ROUNDS = 300
 HEAD = """\
 | us | whole | empty call | series laid out | chains | at least | way back | at least | rest |
@@ -47,7 +45,7 @@ def part_rows() -> str:
 
 def _pair(n: int) -> str:
     x, y, radius = _data(n)
-    whole, call = _least(lambda: dtw(x, y, radius)), call_ns((x, y, radius))
+    whole, call = least_ns(lambda: dtw(x, y, radius), ROUNDS), call_ns((x, y, radius))
     laid, chains = (_repeated(_pair_parts, x, y, radius, part) for part in range(2))
     limit = _limit(n, radius, steps=n, instructions=5)
     return _line(f"one pair, n = {n}", whole, call, laid, chains, limit, 0, 0)
@@ -56,7 +54,7 @@ def _pair(n: int) -> str:
 def _path(n: int) -> str:
     x, y, radius = _data(n)
     path, profile = np.empty((2 * n, 2), np.intp), np.empty(n, x.dtype)
-    whole = _least(lambda: dtw_path(x, y, radius))
+    whole = least_ns(lambda: dtw_path(x, y, radius), ROUNDS)
     call = call_ns((x, y, radius, path, profile))
     laid, chains, back = (_repeated(_path_parts, x, y, radius, part) for part in range(3))
     limit = _limit(n, radius, steps=2 * n - 1, instructions=7)
@@ -83,19 +81,7 @@ def _limit(n: int, radius: int, *, steps: int, instructions: int) -> float:
 
 
 def _repeated(kernel: Any, *arguments: Any) -> float:
-    kernel(*arguments, 1)  # compile
-    return _least(lambda: kernel(*arguments, ROUNDS), 1) / ROUNDS
-
-
-def _least(run: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """Nanoseconds of a call."""
-    samples: list[int] = []
-    for _ in range(SAMPLES):
-        start = time.process_time_ns()
-        for _ in range(rounds):
-            run()
-        samples.append(time.process_time_ns() - start)
-    return min(samples) / rounds
+    return least_ns(partial(kernel, *arguments, ROUNDS), 1) / ROUNDS
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba's are

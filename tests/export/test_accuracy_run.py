@@ -23,7 +23,7 @@ from edge_export.data.datasets.catalogue import DATASETS
 from edge_export.data.recordings import Recording
 from edge_export.evaluation.detectors import Scored
 from edge_export.families import find
-from edge_export.families.family import Material, Trained
+from edge_export.families.family import Family, Material, Trained
 
 CELL = Cell("tep", "all", "pca")
 Runner = Callable[[Cell], Iterator[Row]]
@@ -155,16 +155,22 @@ def test_a_network_is_trained_before_the_ensembles_that_it_is_a_member_of() -> N
             assert NETWORKS.index(member) <= NETWORKS.index(family)
 
 
-def test_what_was_just_trained_is_not_trained_again_for_an_ensemble(
-    recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def counted() -> tuple[Family, list[Any]]:
+    """`var1`, and the settings of each training of it."""
     plain, calls = find("var1"), []
 
-    def counted(material: Material, config: Any) -> Trained:
+    def train(material: Material, config: Any) -> Trained:
         calls.append(config)
         return plain.train(material, config)
 
-    members = {"var1": replace(plain, train=counted), "const": find("const")}
+    return replace(plain, train=train), calls
+
+
+def test_what_was_just_trained_is_not_trained_again_for_an_ensemble(
+    recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forecast, calls = counted()
+    members = {"var1": forecast, "const": find("const")}
     monkeypatch.setattr(bundles, "find", members.__getitem__)
     monkeypatch.setattr(bundles, "_kept", {})
     for family in ("const+var1", "var1+const"):
@@ -178,13 +184,8 @@ def test_what_was_just_trained_is_not_trained_again_for_an_ensemble(
 def test_one_network_is_scored_by_either_recipe(
     recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, calls = find("var1"), []
-
-    def counted(material: Material, config: Any) -> Trained:
-        calls.append(config)
-        return plain.train(material, config)
-
-    monkeypatch.setattr(bundles, "find", {"var1": replace(plain, train=counted)}.__getitem__)
+    forecast, calls = counted()
+    monkeypatch.setattr(bundles, "find", {"var1": forecast}.__getitem__)
     monkeypatch.setattr(bundles, "_kept", {})
     for preset in ("default", "whitened", "default"):
         with trained(Cell("none", "all", "var1", preset), recordings, DRIFT) as (bundle, _, _):

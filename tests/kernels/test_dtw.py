@@ -270,7 +270,7 @@ def test_a_batch_that_was_compiled_before_is_still_refused() -> None:
         with pytest.raises(ValueError, match="radius"):
             dtw_batch(x, x[:, :18], radius)
     with pytest.raises(TypeError, match="integer"):
-        dtw_batch(x, x, 4.0)  # type: ignore[arg-type]
+        dtw_batch(x, x, 4.0)  # type: ignore[arg-type]  # what is refused
     assert dtw_batch(x, x[:, :18], 10**30).tolist() == dtw_batch(x, x[:, :18], 19).tolist()
 
 
